@@ -1,0 +1,49 @@
+# `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: help install demo test lint format fixtures serve lock clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/installed: requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Interlock needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/installed ## Set the project up in .venv, with the command .venv/bin/interlock
+
+demo: install ## Watch Interlock stop the pull request that caused the outage (KEEP=1 leaves the server running)
+	$(RUN)/interlock demo $(if $(KEEP),--keep)
+
+test: install ## Run the tests (ARGS="-k terraform" to choose)
+	$(RUN)/python -m pytest -n auto $(ARGS)
+
+lint: install ## Check style and types
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: install ## Rewrite the sources in the project's style
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+fixtures: install ## Rewrite the detectors' effects.txt; read the difference
+	$(RUN)/python -m pytest tests/test_detectors.py --update
+	git diff --stat -- tests/fixtures
+
+serve: install ## Start the App on this machine
+	$(RUN)/interlock serve
+
+lock: install ## Resolve the dependencies anew, with hashes
+	$(RUN)/python -m pip install --quiet uv
+	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
+	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what was built
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,28 @@
+"""The register of detectors: which module is woken by which paths.
+
+One line a detector. A pattern is a shell glob on the whole path, case ignored, where `*` does not cross `/` and `**/` means any folder or none.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from checks.detectors.base import Detector, Rule
+
+REGISTER: dict[str, tuple[str, ...]] = {}
+
+
+def load(name: str) -> Detector:
+    """The detector of the module `name`, imported on first use."""
+    detector: Detector = importlib.import_module(f"checks.detectors.{name}").DETECTOR
+    return detector
+
+
+def every() -> tuple[Detector, ...]:
+    """All detectors in the register's order: imports them all."""
+    return tuple(load(name) for name in REGISTER)
+
+
+def rules() -> dict[str, tuple[Detector, Rule]]:
+    """Every rule by its id."""
+    return {rule.id: (detector, rule) for detector in every() for rule in detector.rules}
