@@ -1,0 +1,211 @@
+"""The spine: two pure functions. Between them the world is asked only for the evidence that `assess` found to be needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from checks import safeguards
+from checks.attribution import attribute
+from checks.effects import effects_of
+from checks.evidence import Evidence
+from checks.model import (
+    Account,
+    Analysis,
+    Assessment,
+    Attribution,
+    Change,
+    Demand,
+    Effect,
+    Environment,
+    Hazard,
+    Level,
+    NotAnalysed,
+    Proof,
+    Report,
+    Requirement,
+    Severity,
+    State,
+    Status,
+    Summary,
+    Verdict,
+)
+from checks.policy import Policy
+from checks.reach import reach_of
+from checks.risk import points_of, risk_of
+from checks.safeguards.base import missing
+
+ENGINE = "0.1.0"
+"""Version of the engine: part of what an assessment is kept under."""
+
+_EVERYWHERE = frozenset(
+    {
+        Hazard.GATE_CHANGED,
+        Hazard.NOT_ANALYSED,
+        Hazard.AGENT_WIDENED,
+        Hazard.AGENT_UNGUARDED,
+        Hazard.PIPELINE_WIDENED,
+        Hazard.CHECK_WEAKENED,
+        Hazard.SECRET_EXPOSED,
+        Hazard.SUPPLY_CHANGED,
+    }
+)
+"""Hazards that do not get milder because a path says "development": they act on the repository, not on an environment."""
+
+
+def assess(change: Change, policy: Policy) -> Assessment:
+    """All that follows from the two trees and the policy alone."""
+    started = time.perf_counter()
+    attribution = attribute(change)
+    effects = tuple(sorted((placed(effect, policy) for effect in effects_of(change)), key=_worst_first))
+    reach = reach_of(change, effects, policy)
+    demands = tuple(_demands(effects, policy, attribution, change.pull.author if change.pull else None))
+    return Assessment(
+        change=Summary(
+            change.repository, change.base, change.merge_base, change.head, len(change.files), change.additions, change.deletions
+        ),
+        policy=policy.digest,
+        attribution=attribution,
+        effects=effects,
+        reach=reach,
+        risk=risk_of(effects, reach, attribution),
+        demands=demands,
+        analysis=_analysis(change, effects, started),
+        mistakes=policy.mistakes,
+        proofs=tuple(_proofs(demands, effects, change)),
+    )
+
+
+def decide(assessment: Assessment, evidence: Evidence, policy: Policy, engine: str = ENGINE) -> Report:
+    """What the gate says about an assessment, given the evidence."""
+    requirements = tuple(_requirements(assessment, evidence, policy))
+    return Report(assessment, engine, requirements, _verdict(assessment, requirements, policy))
+
+
+def placed(effect: Effect, policy: Policy) -> Effect:
+    """The effect with its environment, and one step milder where it only touches development."""
+    environment = policy.environment(effect)
+    milder = environment is Environment.DEVELOPMENT and effect.hazard not in _EVERYWHERE
+    return replace(effect, environment=environment, severity=effect.severity.step(-1) if milder else effect.severity)
+
+
+def _worst_first(effect: Effect) -> tuple[int, str, str, str]:
+    return -points_of(effect), effect.path, effect.rule, effect.subject
+
+
+def _demands(effects: Iterable[Effect], policy: Policy, attribution: Attribution, author: Account | None) -> Iterable[Demand]:
+    """Effects that need the same safeguards for the same reason, together."""
+    exempt = {exemption.effect for exemption in policy.exceptions}
+    gathered: dict[tuple[str, tuple[tuple[str, ...], ...]], list[str]] = {}
+    for effect in effects:
+        if effect.hazard.harmless or effect.id in exempt or not _applies(effect, policy, attribution, author):
+            continue
+        groups, because = policy.demanded(effect)
+        if groups:
+            gathered.setdefault((because, groups), []).append(effect.id)
+    for (because, groups), ids in gathered.items():
+        yield Demand(tuple(dict.fromkeys(ids)), groups, because)
+
+
+def _applies(effect: Effect, policy: Policy, attribution: Attribution, author: Account | None) -> bool:
+    """Whether the policy speaks of this effect at all. No evidence of an agent counts as one; only a robot account known to GitHub does not."""
+    if (
+        policy.applies_to == "everyone"
+        or effect.severity is Severity.CRITICAL
+        or effect.hazard in (Hazard.GATE_CHANGED, Hazard.NOT_ANALYSED)
+    ):
+        return True
+    return not (attribution.level is Level.AUTOMATION and author is not None and author.type == "Bot")
+
+
+def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Change) -> Iterable[tuple[str, str, Proof]]:
+    by_id = {effect.id: effect for effect in effects}
+    wanted = dict.fromkeys((name, effect) for demand in demands for group in demand.groups for name in group for effect in demand.effects)
+    for name, effect in wanted:
+        prove = safeguards.load(name).from_change
+        proof = prove(by_id[effect], change, effects) if prove else None
+        if proof is not None:
+            yield name, effect, proof
+
+
+def _analysis(change: Change, effects: tuple[Effect, ...], started: float) -> Analysis:
+    unjudged = tuple(
+        NotAnalysed(effect.path, effect.after or effect.message) for effect in effects if effect.hazard is Hazard.NOT_ANALYSED
+    ) + ((NotAnalysed("", change.unlisted),) if change.unlisted else ())
+    return Analysis(
+        files=len(change.files),
+        analysed=len(change.files) - len({item.path for item in unjudged} & change.by_path.keys()),
+        not_analysed=unjudged,
+        milliseconds=round((time.perf_counter() - started) * 1000),
+    )
+
+
+_BEST = {Status.MET: 0, Status.FAILED: 1, Status.MISSING: 2, Status.UNKNOWN: 3}
+
+
+def _requirements(assessment: Assessment, evidence: Evidence, policy: Policy) -> Iterable[Requirement]:
+    """One requirement per group, chosen safeguard and proof: met ones last."""
+    effects = {effect.id: effect for effect in assessment.effects}
+    given = {(name, effect): proof for name, effect, proof in assessment.proofs}
+    gathered: dict[tuple[str, tuple[str, ...], Proof], list[str]] = {}
+    known: dict[tuple[str, str], Proof] = {}
+    for demand in assessment.demands:
+        for group in demand.groups:
+            for effect in demand.effects:
+                for name in group:
+                    if (name, effect) not in known:
+                        known[name, effect] = _prove(name, effects[effect], given.get((name, effect)), assessment, evidence, policy)
+                chosen = min(group, key=lambda name: (_BEST[known[name, effect].status], group.index(name)))
+                gathered.setdefault((chosen, group, known[chosen, effect]), []).append(effect)
+    for (chosen, group, proof), ids in sorted(gathered.items(), key=lambda item: item[0][2].status is Status.MET):
+        unique = tuple(dict.fromkeys(ids))
+        turns_green = "" if proof.status is Status.MET else safeguards.load(chosen).turns_green(effects[unique[0]], policy)
+        yield Requirement(chosen, unique, turns_green, tuple(name for name in group if name != chosen), proof)
+
+
+def _prove(name: str, effect: Effect, given: Proof | None, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
+    if given is not None and given.status is Status.MET:
+        return given
+    safeguard = safeguards.load(name)
+    if safeguard.from_evidence is None:
+        return given or missing("the change itself does not show it")
+    return safeguard.from_evidence(effect, assessment, evidence, policy)
+
+
+def _verdict(assessment: Assessment, requirements: tuple[Requirement, ...], policy: Policy) -> Verdict:
+    """Red while a requirement is not met or the policy is wrong; in observe mode said, not enforced."""
+    open_ones = [requirement for requirement in requirements if requirement.proof.status is not Status.MET]
+    unmet = tuple(dict.fromkeys((*(["policy"] if assessment.mistakes else []), *(requirement.safeguard for requirement in open_ones))))
+    if (
+        not unmet
+        and not assessment.analysis.complete
+        and assessment.change.files
+        and any(not item.path for item in assessment.analysis.not_analysed)
+    ):
+        unmet = ("analysis",)
+    if not unmet:
+        harmful = sum(not effect.hazard.harmless for effect in assessment.effects)
+        return Verdict(
+            State.PASS,
+            (),
+            "Nothing dangerous was found"
+            if not harmful
+            else "Every safeguard that this change needs is proven"
+            if requirements
+            else f"{harmful} effect{'' if harmful == 1 else 's'}, none that needs a safeguard",
+        )
+    state = State.BLOCKED if policy.enforced or assessment.mistakes else State.OBSERVED
+    worst = next((effect for effect in assessment.effects if any(effect.id in requirement.effects for requirement in open_ones)), None)
+    if assessment.mistakes:
+        first = assessment.mistakes[0]
+        summary = f"The policy file is wrong: {first.message}"
+    elif worst is None:
+        summary = f"The list of changed files is not whole: {assessment.analysis.not_analysed[-1].why}"
+    else:
+        summary = f"{worst.message.rstrip('.')}; needs {' and '.join(_alternatives(open_ones)[:3])}"
+    return Verdict(state, unmet, summary)
+
+
+def _alternatives(requirements: list[Requirement]) -> list[str]:
+    return list(dict.fromkeys(" or ".join((requirement.safeguard, *requirement.alternatives[:2])) for requirement in requirements))
