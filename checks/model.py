@@ -141,6 +141,9 @@ class Tree(Protocol):
     def read(self, path: str) -> bytes | None:
         """The content of the regular file at `path`; None where there is no regular file. Raises `Unreadable` over the size limit."""
 
+    def target(self, path: str) -> str | None:
+        """Where the symbolic link at `path` points, as written; None where there is no link."""
+
     def list(self, directory: str) -> Mapping[str, Entry]:
         """The names directly below `directory` ("" is the root); empty where there is none."""
 

@@ -42,6 +42,10 @@ class MemoryTree:
         entry = self._entries.get(path)
         return self._content[path] if entry is not None and entry.is_file else None
 
+    def target(self, path: str) -> str | None:
+        entry = self._entries.get(path)
+        return self._content[path].decode("utf-8", "surrogateescape") if entry is not None and entry.is_link else None
+
     def list(self, directory: str) -> Mapping[str, Entry]:
         return self._folders.get(directory, {})
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from checks.model import Change, Commit, Identity, Pull
-from checks.trees import EXECUTABLE, FILE, LINK, MemoryTree, changed
+from checks.trees import EXECUTABLE, FILE, LINK, SUBMODULE, MemoryTree, changed
 
 BASE, HEAD = "b" * 40, "a" * 40
 
@@ -51,11 +52,28 @@ def _tree(files: Mapping[str, bytes | str]) -> MemoryTree:
     )
 
 
+ODD = "odd.tree.json"
+"""A file of a case that lists what cannot well stand in a checkout: bytes, names, modes and values that tools react to."""
+
+
+def _odd(value: list[str] | dict[str, str]) -> bytes | tuple[bytes, int]:
+    """A list of strings is a text cut in pieces, so that no scanner takes it for real; `hex`, `link` and `submodule` speak for themselves."""
+    if isinstance(value, list):
+        return "".join(value).encode()
+    if "hex" in value:
+        return bytes.fromhex(value["hex"])
+    kind = LINK if "link" in value else SUBMODULE
+    return (value.get("link") or value["submodule"]).encode(), kind
+
+
 def _files(folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes | tuple[bytes, int]] = {}
     if folder.exists():
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
+            if name == ODD:
+                found |= {odd: _odd(value) for odd, value in json.loads(path.read_text()).items()}
+                continue
             if path.is_symlink():
                 found[name] = (str(path.readlink()).encode(), LINK)
             elif path.is_file():

@@ -206,6 +206,10 @@ class GitTree:
         entry = self.entry(path)
         return self._objects.blob(entry.oid, path) if entry is not None and entry.is_file else None
 
+    def target(self, path: str) -> str | None:
+        entry = self.entry(path)
+        return self._objects.blob(entry.oid, path).decode("utf-8", "surrogateescape") if entry is not None and entry.is_link else None
+
     def list(self, directory: str) -> Mapping[str, Entry]:
         oid = self.oid
         for name in directory.split("/") if directory else ():

@@ -9,7 +9,9 @@ import importlib
 
 from checks.detectors.base import Detector, Rule
 
-REGISTER: dict[str, tuple[str, ...]] = {}
+REGISTER: dict[str, tuple[str, ...]] = {
+    "hidden": ("**",),
+}
 
 
 def load(name: str) -> Detector:
