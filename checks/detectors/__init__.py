@@ -11,6 +11,7 @@ from checks.detectors.base import Detector, Rule
 
 REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
+    "workflow_token": (".github/workflows/*.{yml,yaml}",),
 }
 
 

@@ -1,0 +1,170 @@
+"""The token of GitHub workflows
+
+## What it detects
+The rights of the `GITHUB_TOKEN` of each job, worked out at base and at head: the job's own `permissions`, else the workflow's, else the
+repository's default. A scope that reaches `write` (or `id-token: write`, which lets a job take cloud roles) where it could not before is
+reported; so is a limit that is deleted, so that the repository's default, which may be write, applies again, and a new job or workflow that starts with write.
+
+## Why it matters
+The token acts as the repository. With `contents: write` a step, or any action it uses, can push code and replace releases; with
+`id-token: write` it can become whatever cloud role trusts this repository.
+
+## Example
+```yaml
+permissions:
+  contents: read    # base
+  contents: write   # head
+```
+
+## What makes it safe
+Grant the scope to the one job that needs it, keep third-party actions out of that job or pinned to a commit, run it in an environment with
+protection rules, and pin the cloud role's trust to that environment.
+
+## What it cannot see
+The repository's and the organisation's default for the token: where nothing is written, both ends of the range are assumed, and writing
+down what the default already gave is silent. Tokens of apps and personal tokens are secrets, not this token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from checks.access.workflows import NONE, PRIVILEGED, STRONG, WRITE, Grant, both_sides, grant, scopes
+from checks.detectors.base import Detector, Rule, together
+from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
+from checks.readers.workflow import Both, Job, Pair, Workflow
+
+WRITE_GRANTED = Rule(
+    "workflow-token/write-granted",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.HIGH,
+    Reversible.PARTLY,
+    "A job's token gains a write scope",
+)
+WRITE_ALL = Rule(
+    "workflow-token/write-all",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.CRITICAL,
+    Reversible.PARTLY,
+    "A job's token may write everything",
+)
+LIMIT_REMOVED = Rule(
+    "workflow-token/limit-removed",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.HIGH,
+    Reversible.PARTLY,
+    "A limit on a job's token is deleted",
+    confidence=Confidence.LIKELY,
+)
+NEW_WRITER = Rule(
+    "workflow-token/new-job-writes",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.LOW,
+    Reversible.PARTLY,
+    "A new job starts with a write scope",
+)
+RULES = (WRITE_GRANTED, WRITE_ALL, LIMIT_REMOVED, NEW_WRITER)
+
+
+def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
+    """Effects of every changed workflow."""
+    sides, unread = both_sides(change, files)
+    yield from unread
+    for both in sides:
+        if both.after is not None and not both.after.action:
+            yield from _widened(both, both.after)
+            yield from _new(both, both.after)
+
+
+def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
+    blocks: dict[tuple[Rule, int, str], list[tuple[Job, tuple[str, ...], Grant, Grant]]] = {}
+    for pair in both.jobs:
+        if pair.old is None or pair.new is None or pair.before is None:
+            continue
+        old, new = grant(pair.before, pair.old), grant(after, pair.new)
+        gained = tuple(scope for scope in scopes() if new.sure(scope) == WRITE and old.possible(scope) < WRITE)
+        limits = _limit_removed(old, new)
+        rule = WRITE_ALL if new.whole and not old.whole and gained else WRITE_GRANTED if gained else LIMIT_REMOVED if limits else None
+        if rule is not None:
+            line = new.line if rule is not LIMIT_REMOVED else (after.triggers_line if old.source == "workflow" else pair.new.line)
+            where = "workflow" if (old if rule is LIMIT_REMOVED else new).source == "workflow" else pair.new.id
+            blocks.setdefault((rule, line, where), []).append((pair.new, gained or limits, old, new))
+    for (rule, line, where), members in blocks.items():
+        names = tuple(dict.fromkeys(scope for _, found, _, _ in members for scope in found))
+        jobs = ", ".join(job.id for job, _, _, _ in members[:5]) + (f" and {len(members) - 5} more" if len(members) > 5 else "")
+        strong = bool(STRONG.intersection(names))
+        old = members[0][2]
+        subject = "the workflow's token" if where == "workflow" else f"job {where}"
+        if rule is LIMIT_REMOVED:
+            message = f"The permissions block that limited the token of {jobs} is gone, so the repository's default applies, which may be write."
+            yield rule.effect(subject=subject, path=both.path, line=line, before=_said(old, names), after="the repository's default", message=message)
+        else:
+            what = "everything, the identity token included" if rule is WRITE_ALL else ", ".join(names)
+            yield rule.effect(
+                subject=subject,
+                path=both.path,
+                line=line,
+                before=_said(old, names),
+                after="write-all" if rule is WRITE_ALL else ", ".join(f"{name}: write" for name in names),
+                severity=None if rule is WRITE_ALL or strong else Severity.MODERATE,
+                message=f"The token of {jobs} may now write {what}, and so may every step and action in it.",
+            )
+
+
+def _limit_removed(old: Grant, new: Grant) -> tuple[str, ...]:
+    if old.source == "default" or new.source != "default":
+        return ()
+    return tuple(scope for scope in scopes() if scope in STRONG and new.possible(scope) == WRITE and old.possible(scope) < WRITE)
+
+
+def _said(side: Grant, names: Iterable[str]) -> str:
+    words = ("none", "read", "write")
+    parts = []
+    for name in names:
+        low, high = side.sure(name), side.possible(name)
+        parts.append(f"{name}: {words[low]}" if low == high else f"{name}: {words[low]} or {words[high]} (default)")
+    return ", ".join(parts)
+
+
+def _new(both: Both, after: Workflow) -> Iterator[Effect]:
+    held = _held(both)
+    found: list[tuple[Job, Grant, tuple[str, ...]]] = []
+    for pair in both.jobs:
+        if pair.old is None and pair.new is not None:
+            new = grant(after, pair.new)
+            gained = tuple(scope for scope in scopes() if new.sure(scope) == WRITE and held.get(scope, NONE) < WRITE)
+            if gained and new.source != "default":
+                found.append((pair.new, new, gained))
+    if not found:
+        return
+    names = tuple(dict.fromkeys(scope for _, _, gained in found for scope in gained))
+    jobs = ", ".join(job.id for job, _, _ in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    line = min(new.line for _, new, _ in found)
+    whole = any(new.whole for _, new, _ in found)
+    strangers = bool(after.events & PRIVILEGED)
+    strong = bool(STRONG.intersection(names))
+    yield NEW_WRITER.effect(
+        subject=f"jobs {jobs}" if len(found) > 1 else f"job {jobs}",
+        path=both.path,
+        line=line,
+        after="write-all" if whole else ", ".join(f"{name}: write" for name in names),
+        severity=Severity.HIGH if whole else Severity.MODERATE if strong and strangers else Severity.LOW,
+        message=f"The new {'jobs' if len(found) > 1 else 'job'} {jobs} may write {'everything' if whole else ', '.join(names)} with the repository's token.",
+    )
+
+
+def _held(both: Both) -> dict[str, int]:
+    """The most that any job of the same file had at base: a job split in two gains nothing."""
+    held: dict[str, int] = {}
+    seen: list[Pair] = [pair for pair in both.jobs if pair.old is not None and pair.before is not None]
+    for pair in seen:
+        assert pair.old is not None and pair.before is not None
+        old = grant(pair.before, pair.old)
+        for scope in scopes():
+            held[scope] = max(held.get(scope, NONE), old.possible(scope) if old.source != "default" else old.sure(scope))
+    return held
+
+
+DETECTOR = Detector(
+    name="workflow-token", title="The token of GitHub workflows", rules=RULES, detect=detect, group=together
+)

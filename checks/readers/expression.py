@@ -1,0 +1,213 @@
+"""GitHub's `${{ … }}` expressions: which contexts an expression reads, and whose text can come out of it.
+
+Source: docs.github.com/actions/reference/workflows-and-actions/expressions (operators, functions). `a && b` gives `b`, or an `a` that counts as
+false, so only `b` carries text; a comparison, `!` and the functions that answer yes or no carry none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+LIMIT = 8_000
+"""Characters of one expression that are read; longer ones are taken to carry every context in them."""
+
+_BRACES = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_TOKEN = re.compile(
+    r"\s+|(?P<text>'(?:[^']|'')*')|(?P<number>[-+]?(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)(?![\w-]))"
+    r"|(?P<name>[A-Za-z_*][\w-]*)|(?P<sign>&&|\|\||==|!=|<=|>=|[<>!().,\[\]*])|(?P<other>.)",
+    re.DOTALL,
+)
+_ANSWERS = frozenset({"contains", "startswith", "endswith", "hashfiles", "success", "failure", "always", "cancelled"})
+"""Functions whose result is a truth value or a digest: what goes in does not come out."""
+_CONTEXT = re.compile(r"(?<![\w.'-])(?:github|inputs|secrets|env|steps|needs|matrix|vars|jobs|job|runner|strategy)\b(?:\.[\w*-]+|\[[^\]]*\])*", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One `${{ … }}`: its text with single spaces, the line within the string it stands in (0-based), and its contexts in lower case."""
+
+    text: str
+    line: int
+    reads: tuple[str, ...]
+    """Every context named anywhere: `github.event.issue.title`, `secrets.token`; an index that is no literal is `*`."""
+    carries: tuple[str, ...]
+    """The contexts whose text can be part of the result."""
+
+
+def expressions(text: str) -> Iterator[Expression]:
+    """All expressions in `text`, in order."""
+    for match in _BRACES.finditer(text):
+        yield expression(match.group(1), text.count("\n", 0, match.start()))
+
+
+def condition(text: str) -> Expression:
+    """An `if:` value, with or without braces, as one expression."""
+    return expression(_BRACES.sub(lambda match: f"({match.group(1)})", text), 0)
+
+
+@lru_cache(maxsize=4096)
+def expression(source: str, line: int = 0) -> Expression:
+    """The expression between braces. What does not parse is taken to carry all it names."""
+    text = " ".join(source.split())
+    try:
+        if len(source) > LIMIT:
+            raise ValueError
+        parser = _Parser(source)
+        carries = parser.whole()
+        return Expression(text, line, tuple(dict.fromkeys(parser.reads)), tuple(dict.fromkeys(carries)))
+    except (ValueError, RecursionError):
+        names = tuple(dict.fromkeys(match.group().lower() for match in _CONTEXT.finditer(source)))
+        return Expression(text, line, names, names)
+
+
+def conjuncts(text: str) -> tuple[str, ...]:
+    """The parts of a condition joined by `&&` at its top level, each with normalised space: all must hold."""
+    source = _BRACES.sub(lambda match: match.group(1), text)
+    parts: list[str] = []
+    depth, start, at = 0, 0, 0
+    quoted = False
+    while at < len(source):
+        char = source[at]
+        if char == "'":
+            quoted = not quoted
+        elif not quoted and char in "([":
+            depth += 1
+        elif not quoted and char in ")]":
+            depth -= 1
+        elif not quoted and depth == 0 and source.startswith("||", at):
+            return (" ".join(source.split()),)
+        elif not quoted and depth == 0 and source.startswith("&&", at):
+            parts.append(source[start:at])
+            start = at = at + 2
+            continue
+        at += 1
+    parts.append(source[start:])
+    out: list[str] = []
+    for part in parts:
+        part = " ".join(part.split())
+        if len(parts) > 1 and part.startswith("(") and part.endswith(")"):
+            out.extend(conjuncts(part[1:-1]) if _wrapped(part) else (part,))
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def _wrapped(part: str) -> bool:
+    depth = 0
+    for at, char in enumerate(part):
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return at == len(part) - 1
+    return False
+
+
+class _Parser:
+    """Recursive descent over the tokens; each method gives the contexts that its result can carry."""
+
+    def __init__(self, source: str) -> None:
+        self.tokens: list[tuple[str, str]] = []
+        for match in _TOKEN.finditer(source):
+            kind = match.lastgroup
+            if kind == "other":
+                raise ValueError(source)
+            if kind:
+                self.tokens.append((kind, match.group()))
+        self.at = 0
+        self.reads: list[str] = []
+
+    def peek(self) -> str:
+        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
+
+    def take(self, sign: str) -> bool:
+        if self.peek() == sign:
+            self.at += 1
+            return True
+        return False
+
+    def need(self, sign: str) -> None:
+        if not self.take(sign):
+            raise ValueError(sign)
+
+    def whole(self) -> list[str]:
+        found = self.either()
+        if self.at != len(self.tokens):
+            raise ValueError("tokens left")
+        return found
+
+    def either(self) -> list[str]:
+        found = self.both()
+        while self.take("||"):
+            found = found + self.both()
+        return found
+
+    def both(self) -> list[str]:
+        found = self.compared()
+        while self.take("&&"):
+            found = self.compared()
+        return found
+
+    def compared(self) -> list[str]:
+        found = self.single()
+        while self.peek() in ("==", "!=", "<", ">", "<=", ">="):
+            self.at += 1
+            self.single()
+            found = []
+        return found
+
+    def single(self) -> list[str]:
+        if self.take("!"):
+            self.single()
+            return []
+        if self.take("("):
+            found = self.either()
+            self.need(")")
+            return self.path(found, None)
+        if self.at >= len(self.tokens):
+            raise ValueError("ends")
+        kind, text = self.tokens[self.at]
+        self.at += 1
+        if kind in ("text", "number"):
+            return []
+        if kind != "name":
+            raise ValueError(text)
+        if self.take("("):
+            return self.call(text.lower())
+        if text.lower() in ("true", "false", "null", "nan", "infinity"):
+            return []
+        return self.path([], text.lower())
+
+    def call(self, name: str) -> list[str]:
+        found: list[str] = []
+        while not self.take(")"):
+            found += self.either()
+            self.take(",")
+        return self.path([] if name in _ANSWERS else found, None)
+
+    def path(self, found: list[str], name: str | None) -> list[str]:
+        """The rest of `a.b['c'][d]`; after a call or bracket the rest only narrows what it carries."""
+        while True:
+            if self.take("."):
+                kind, text = self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
+                if kind != "name" and text != "*":
+                    raise ValueError(text)
+                self.at += 1
+                name = None if name is None else f"{name}.{text.lower()}"
+            elif self.take("["):
+                kind, text = self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
+                if kind in ("text", "number") or text == "*":
+                    self.at += 1
+                    step = text.strip("'").lower()
+                else:
+                    found = found + self.either()
+                    step = "*"
+                self.need("]")
+                name = None if name is None else f"{name}.{step}"
+            else:
+                break
+        if name is None:
+            return found
+        self.reads.append(name)
+        return [name]
