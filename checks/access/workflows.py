@@ -84,7 +84,9 @@ def _block(block: Permissions, source: str) -> Grant:
 STRONG = frozenset({"contents", "packages", "id-token", "actions", "deployments", "pull-requests", "attestations"})
 """Scopes whose write level changes code, releases, deployments or identities."""
 
-PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment", "issues", "discussion", "discussion_comment", "pull_request_comment"})
+PRIVILEGED = frozenset(
+    {"pull_request_target", "workflow_run", "issue_comment", "issues", "discussion", "discussion_comment", "pull_request_comment"}
+)
 """Events that strangers can cause and that run with the whole token and the secrets."""
 STRANGERS = PRIVILEGED | {"pull_request", "pull_request_review", "pull_request_review_comment", "fork", "watch"}
 """Events that strangers can cause."""
@@ -146,7 +148,9 @@ def checks_out_head(step: Step) -> bool:
             if "refs/pull/" in text or any(_PULL_HEAD.match(read) for item in expressions(text) for read in item.carries):
                 return True
         return False
-    return bool(step.run) and bool(re.search(r"\bgh\s+pr\s+checkout\b|\bgit\s+(?:fetch|checkout|pull)\b[^\n]*(?:refs/pull/|pull/[^\s]*/head)", step.run))
+    return bool(step.run) and bool(
+        re.search(r"\bgh\s+pr\s+checkout\b|\bgit\s+(?:fetch|checkout|pull)\b[^\n]*(?:refs/pull/|pull/[^\s]*/head)", step.run)
+    )
 
 
 SECRET = re.compile(r"secrets\.([\w-]+)$")
@@ -198,7 +202,9 @@ def job_secrets(file: Workflow, job: Job) -> frozenset[str]:
     return frozenset(found)
 
 
-_DEPLOY_WORD = re.compile(r"(?<![a-z])(?:deploy|release|publish|promote|rollout|ship|apply|destroy|provision)(?:s|ed|ing|ment|ments)?(?![a-z])", re.I)
+_DEPLOY_WORD = re.compile(
+    r"(?<![a-z])(?:deploy|release|publish|promote|rollout|ship|apply|destroy|provision)(?:s|ed|ing|ment|ments)?(?![a-z])", re.I
+)
 _DEPLOY_RUN = re.compile(
     r"\b(?:terraform|tofu|terragrunt)\s+(?:[^\n|;&]*\s)?(?:apply|destroy)\b|\bkubectl\s+(?:apply|delete|rollout|set)\b|\bhelm\s+(?:upgrade|install|uninstall)\b"
     r"|\bcdk\s+(?:deploy|destroy)\b|\bpulumi\s+(?:up|destroy)\b|\baws\s+(?:s3\s+(?:sync|cp|rm)|ecs\s+update-service|lambda\s+update-function-code|cloudformation\s+deploy)\b"

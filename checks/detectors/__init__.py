@@ -12,6 +12,7 @@ from checks.detectors.base import Detector, Rule
 REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
+    "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
 }
 
 

@@ -29,10 +29,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from checks.access.workflows import NONE, PRIVILEGED, STRONG, WRITE, Grant, both_sides, grant, scopes
+from checks.access.workflows import NONE, PRIVILEGED, STRONG, WORDS, WRITE, Grant, both_sides, grant, scopes
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
-from checks.readers.workflow import Both, Job, Pair, Workflow
+from checks.readers.workflow import Both, Job, Workflow
 
 WRITE_GRANTED = Rule(
     "workflow-token/write-granted",
@@ -96,8 +96,12 @@ def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
         old = members[0][2]
         subject = "the workflow's token" if where == "workflow" else f"job {where}"
         if rule is LIMIT_REMOVED:
-            message = f"The permissions block that limited the token of {jobs} is gone, so the repository's default applies, which may be write."
-            yield rule.effect(subject=subject, path=both.path, line=line, before=_said(old, names), after="the repository's default", message=message)
+            message = (
+                f"The permissions block that limited the token of {jobs} is gone, so the repository's default applies, which may be write."
+            )
+            yield rule.effect(
+                subject=subject, path=both.path, line=line, before=_said(old, names), after="the repository's default", message=message
+            )
         else:
             what = "everything, the identity token included" if rule is WRITE_ALL else ", ".join(names)
             yield rule.effect(
@@ -118,12 +122,12 @@ def _limit_removed(old: Grant, new: Grant) -> tuple[str, ...]:
 
 
 def _said(side: Grant, names: Iterable[str]) -> str:
-    words = ("none", "read", "write")
     parts = []
     for name in names:
         low, high = side.sure(name), side.possible(name)
-        parts.append(f"{name}: {words[low]}" if low == high else f"{name}: {words[low]} or {words[high]} (default)")
-    return ", ".join(parts)
+        if high:
+            parts.append(f"{name}: {WORDS[high]}" if low == high else f"{name}: {WORDS[low]} or {WORDS[high]} (default)")
+    return ", ".join(parts) or "none"
 
 
 def _new(both: Both, after: Workflow) -> Iterator[Effect]:
@@ -156,15 +160,13 @@ def _new(both: Both, after: Workflow) -> Iterator[Effect]:
 def _held(both: Both) -> dict[str, int]:
     """The most that any job of the same file had at base: a job split in two gains nothing."""
     held: dict[str, int] = {}
-    seen: list[Pair] = [pair for pair in both.jobs if pair.old is not None and pair.before is not None]
-    for pair in seen:
-        assert pair.old is not None and pair.before is not None
+    for pair in both.jobs:
+        if pair.old is None or pair.before is None:
+            continue
         old = grant(pair.before, pair.old)
         for scope in scopes():
             held[scope] = max(held.get(scope, NONE), old.possible(scope) if old.source != "default" else old.sure(scope))
     return held
 
 
-DETECTOR = Detector(
-    name="workflow-token", title="The token of GitHub workflows", rules=RULES, detect=detect, group=together
-)
+DETECTOR = Detector(name="workflow-token", title="The token of GitHub workflows", rules=RULES, detect=detect, group=together)

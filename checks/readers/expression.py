@@ -22,7 +22,9 @@ _TOKEN = re.compile(
 )
 _ANSWERS = frozenset({"contains", "startswith", "endswith", "hashfiles", "success", "failure", "always", "cancelled"})
 """Functions whose result is a truth value or a digest: what goes in does not come out."""
-_CONTEXT = re.compile(r"(?<![\w.'-])(?:github|inputs|secrets|env|steps|needs|matrix|vars|jobs|job|runner|strategy)\b(?:\.[\w*-]+|\[[^\]]*\])*", re.I)
+_CONTEXT = re.compile(
+    r"(?<![\w.'-])(?:github|inputs|secrets|env|steps|needs|matrix|vars|jobs|job|runner|strategy)\b(?:\.[\w*-]+|\[[^\]]*\])*", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)

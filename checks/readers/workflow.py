@@ -302,7 +302,9 @@ def _job(job_id: str, line: int, node: Node, path: str) -> Job:
         soft=_text(node.get("continue-on-error")),
         soft_line=node.key_line("continue-on-error"),
         matrix=tuple(
-            (name, tuple(_flat(value) for value in values.elements())) for name, values in (matrix.entries() if matrix else ()) if values.is_list
+            (name, tuple(_flat(value) for value in values.elements()))
+            for name, values in (matrix.entries() if matrix else ())
+            if values.is_list
         ),
         matrix_line=matrix.line if matrix else line,
         matrix_dynamic=matrix is not None and (matrix.is_scalar or any(not values.is_list for _, values in matrix.entries())),
