@@ -1,0 +1,78 @@
+"""Durable acknowledgement at the front door's pace: deliveries are committed in groups, by one thread, before anyone is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+from bot.store import Delivery, Store
+
+LINGER = 0.001
+"""Seconds a group waits for company before it is committed."""
+GROUP = 512
+FULL = 5000
+"""Deliveries waiting to be committed above which new ones are refused: GitHub can deliver them again."""
+
+
+class InboxFull(Exception):
+    """Too much is waiting to be stored."""
+
+
+class Inbox:
+    """Stores deliveries in groups. `put` returns when the delivery is on disk."""
+
+    def __init__(self, store: Store, stored: Callable[[], None]) -> None:
+        self._store, self._stored = store, stored
+        self._waiting: list[tuple[Delivery, asyncio.Future[None], asyncio.AbstractEventLoop]] = []
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._write, name="inbox", daemon=True)
+        self._thread.start()
+
+    async def put(self, delivery: Delivery) -> None:
+        """Store one delivery durably. Raises `InboxFull`, or what the database raised."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._wake:
+            if len(self._waiting) >= FULL or self._closed:
+                raise InboxFull
+            self._waiting.append((delivery, future, loop))
+            self._wake.notify()
+        await future
+
+    def close(self) -> None:
+        """Store what waits, then stop."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _write(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._closed:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+            time.sleep(LINGER)
+            with self._wake:
+                group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+            error: BaseException | None = None
+            try:
+                self._store.put_deliveries([delivery for delivery, _, _ in group])
+            except Exception as failure:  # noqa: BLE001 - whoever waits is told, whatever it is
+                error = failure
+            for _, future, loop in group:
+                loop.call_soon_threadsafe(_settle, future, error)
+            if error is None and group:
+                group[0][2].call_soon_threadsafe(self._stored)
+
+
+def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+    if not future.done():
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

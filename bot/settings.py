@@ -1,0 +1,132 @@
+"""Environment and secrets, read once into a frozen value; the secrets are then taken out of the environment, so that no child inherits them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable."""
+
+    name: str
+    default: str
+    help: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("INTERLOCK_APP_ID", "", "The App's id, a number"),
+    Setting("INTERLOCK_PRIVATE_KEY", "", "The App's private key, in PEM form", secret=True),
+    Setting("INTERLOCK_PRIVATE_KEY_FILE", "", "A file with the private key, instead"),
+    Setting("INTERLOCK_WEBHOOK_SECRET", "", "The webhook's secret", secret=True),
+    Setting("INTERLOCK_WEBHOOK_SECRET_PREVIOUS", "", "The secret before it, while it is being changed", secret=True),
+    Setting("INTERLOCK_GITHUB_URL", "https://github.com", "Where repositories are cloned from"),
+    Setting("INTERLOCK_API_URL", "", "The API's address (default: made from INTERLOCK_GITHUB_URL)"),
+    Setting("INTERLOCK_PUBLIC_URL", "", "The address people reach this server at, for links"),
+    Setting("INTERLOCK_DATA", "var", "Directory of the database and the mirrors"),
+    Setting("INTERLOCK_WORKERS", "2", "Reviews at the same time in this process"),
+    Setting("INTERLOCK_MIRROR_QUOTA", "20", "GiB that the mirrors may take"),
+)
+
+
+class SettingsError(Exception):
+    """A setting is wrong: a sentence with its name and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the App needs to be the App. Never shown: the representation has no values."""
+
+    app_id: int
+    private_key: str = field(repr=False)
+    webhook_secrets: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the server is told from outside."""
+
+    credentials: Credentials | None
+    missing: tuple[str, ...]
+    """Names of the settings that keep the App from working."""
+    github_url: str
+    api_url: str
+    public_url: str
+    data: Path
+    workers: int
+    mirror_quota: int
+    """Bytes."""
+
+
+def read_settings(environment: MutableMapping[str, str] | None = None) -> Settings:
+    """The settings of an environment, whose secrets are removed from it. Raises `SettingsError`."""
+    env = os.environ if environment is None else environment
+    values = {setting.name: env.get(setting.name, setting.default).strip() for setting in SETTINGS}
+    for setting in SETTINGS:
+        if setting.secret:
+            env.pop(setting.name, None)
+    github = _address("INTERLOCK_GITHUB_URL", values["INTERLOCK_GITHUB_URL"])
+    api = _address("INTERLOCK_API_URL", values["INTERLOCK_API_URL"]) if values["INTERLOCK_API_URL"] else api_of(github)
+    credentials, missing = _credentials(values)
+    return Settings(
+        credentials=credentials,
+        missing=missing,
+        github_url=github,
+        api_url=api,
+        public_url=values["INTERLOCK_PUBLIC_URL"].rstrip("/"),
+        data=Path(values["INTERLOCK_DATA"]).absolute(),
+        workers=_number("INTERLOCK_WORKERS", values["INTERLOCK_WORKERS"], 1, 64),
+        mirror_quota=_number("INTERLOCK_MIRROR_QUOTA", values["INTERLOCK_MIRROR_QUOTA"], 1, 100_000) << 30,
+    )
+
+
+def api_of(github: str) -> str:
+    """The API's address of a GitHub: docs.github.com/enterprise-server/rest ("Using the REST API")."""
+    return "https://api.github.com" if urlsplit(github).hostname == "github.com" else github + "/api/v3"
+
+
+def _address(name: str, value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise SettingsError(f"{name} is an address such as https://github.example.com, without user or query; it is {value[:80]!r}")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise SettingsError(f"{name} must be https: tokens would cross the network in clear text")
+    return value.rstrip("/")
+
+
+def _number(name: str, value: str, least: int, most: int) -> int:
+    if not value.isdigit() or not least <= int(value) <= most:
+        raise SettingsError(f"{name} is a whole number from {least} to {most}; it is {value[:20]!r}")
+    return int(value)
+
+
+def _credentials(values: dict[str, str]) -> tuple[Credentials | None, tuple[str, ...]]:
+    key = values["INTERLOCK_PRIVATE_KEY"].replace("\\n", "\n")
+    if not key and values["INTERLOCK_PRIVATE_KEY_FILE"]:
+        try:
+            key = Path(values["INTERLOCK_PRIVATE_KEY_FILE"]).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(
+                f"INTERLOCK_PRIVATE_KEY_FILE: {values['INTERLOCK_PRIVATE_KEY_FILE'][:200]} cannot be read as text"
+            ) from None
+    needed = (
+        ("INTERLOCK_APP_ID", values["INTERLOCK_APP_ID"]),
+        ("INTERLOCK_PRIVATE_KEY", key),
+        ("INTERLOCK_WEBHOOK_SECRET", values["INTERLOCK_WEBHOOK_SECRET"]),
+    )
+    missing = tuple(name for name, value in needed if not value)
+    if missing:
+        return None, missing
+    if not values["INTERLOCK_APP_ID"].isdigit():
+        raise SettingsError("INTERLOCK_APP_ID is the App's number, shown on its settings page")
+    if "PRIVATE KEY-----" not in key:
+        raise SettingsError("INTERLOCK_PRIVATE_KEY is not a key in PEM form: it starts with -----BEGIN RSA PRIVATE KEY-----")
+    secrets = tuple(values[name].encode() for name in ("INTERLOCK_WEBHOOK_SECRET", "INTERLOCK_WEBHOOK_SECRET_PREVIOUS") if values[name])
+    if any(len(secret) < 20 for secret in secrets):
+        raise SettingsError("INTERLOCK_WEBHOOK_SECRET is too short to be safe: at least 20 characters (`openssl rand -hex 32` makes one)")
+    return Credentials(int(values["INTERLOCK_APP_ID"]), key, secrets), ()
