@@ -1,10 +1,10 @@
-"""Who or what wrote a change."""
+"""Who or what wrote a change, as far as there is evidence.
+
+`signals.toml` holds the facts, `matching` compares them. The level `none` means that there is no evidence; it never means a person.
+"""
 
 from __future__ import annotations
 
-from checks.model import Attribution, Change
+from checks.attribution.matching import attribute
 
-
-def attribute(change: Change) -> Attribution:
-    """The attribution of a change."""
-    return Attribution()
+__all__ = ["attribute"]
