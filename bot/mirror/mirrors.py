@@ -1,0 +1,141 @@
+"""Bare copies of the repositories GitHub holds: one directory per repository id, fetched narrowly, never with the token in sight.
+
+GitPython keeps the copies (it makes them and runs the fetch); the token goes through a file that only git's password prompt reads, so it stands
+in no address, argument list, environment or configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from bot.mirror.runner import GitError, environment
+
+FETCH_SECONDS = 600
+"""How long one fetch may take."""
+
+_ASK = """#!/bin/sh
+exec cat "$INTERLOCK_TOKEN_FILE"
+"""
+_FETCH: tuple[str, ...] = (
+    "-c", "protocol.allow=never",
+    "-c", "protocol.https.allow=always",
+    "-c", "protocol.http.allow=always",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "credential.helper=",
+    "-c", "fetch.fsckObjects=true",
+    "-c", "fetch.unpackLimit=1",
+    "-c", "transfer.bundleURI=false",
+    "-c", "http.followRedirects=false",
+    "-c", "http.lowSpeedLimit=1000",
+    "-c", "http.lowSpeedTime=20",
+    "-c", "fetch.recurseSubmodules=no",
+    "-c", "gc.auto=0",
+    "-c", "maintenance.auto=false",
+)  # fmt: skip
+
+
+class Mirrors:
+    """The directory of all mirrors, kept under a quota: the one used longest ago goes first."""
+
+    def __init__(self, directory: Path, quota: int) -> None:
+        self._directory, self._quota = directory, quota
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, repository: int) -> Path:
+        """The git directory of a repository's mirror."""
+        return self._directory / f"{repository}.git"
+
+    @contextlib.contextmanager
+    def lock(self, repository: int) -> Iterator[None]:
+        """One fetch of a repository at a time, over all processes of this machine."""
+        with (self._directory / f"{repository}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def fetch(self, repository: int, address: str, token: str, refs: Sequence[tuple[str, str]]) -> Path:
+        """Bring refs (theirs, ours) of a repository here. Raises `GitError`. Blocks: call it in a thread."""
+        from git import GitCommandError, Repo
+
+        path = self.path(repository)
+        with self.lock(repository):
+            if not (path / "HEAD").exists():
+                shutil.rmtree(path, ignore_errors=True)
+                Repo.init(path, bare=True, template="").close()
+            words = [
+                "git",
+                *_FETCH,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-auto-maintenance",
+                "--end-of-options",
+                _with_user(address),
+            ]
+            words += [f"+{theirs}:{ours}" for theirs, ours in refs]
+            with tempfile.TemporaryDirectory(prefix="interlock-") as folder, Repo(path) as repo:
+                extra = _ask_for(token, Path(folder))
+                try:
+                    repo.git.execute(words, env={**_hidden(), **environment(extra)}, kill_after_timeout=FETCH_SECONDS)
+                except GitCommandError as error:
+                    self._clean(path)
+                    raise GitError(f"git fetch failed: {_last_line(str(error.stderr), token)}") from None
+            os.utime(path)
+        return path
+
+    def evict(self) -> int:
+        """Remove the mirrors used longest ago until all fit the quota; how many went."""
+        sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in self._directory.glob("*.git")}
+        gone = 0
+        for path in sorted(sizes, key=lambda one: one.stat().st_mtime):
+            if sum(sizes.values()) <= self._quota:
+                break
+            shutil.rmtree(path, ignore_errors=True)
+            del sizes[path]
+            gone += 1
+        return gone
+
+    @staticmethod
+    def _clean(path: Path) -> None:
+        """Packs that a broken fetch left behind: they count against the disk for ever."""
+        for leftover in (path / "objects" / "pack").glob("tmp_*"):
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime < FETCH_SECONDS:
+                    leftover.unlink()
+
+
+def _hidden() -> dict[str, str]:
+    """GitPython hands our whole environment down: whatever is not git's business is blanked."""
+    return {name: "" for name in os.environ if name.startswith(("INTERLOCK_", "GIT_", "SSH_", "AWS_", "GITHUB_"))}
+
+
+def _with_user(address: str) -> str:
+    """The address with GitHub's user name for tokens, so that only the password is asked for."""
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, f"x-access-token@{parts.netloc}", parts.path, "", ""))
+
+
+def _ask_for(token: str, folder: Path) -> dict[str, str]:
+    """What lets git ask for the password: a program that reads a file only we may read."""
+    secret = folder / "token"
+    secret.touch(mode=0o600)
+    secret.write_text(token, encoding="ascii")
+    program = folder / "ask"
+    program.write_text(_ASK, encoding="ascii")
+    program.chmod(stat.S_IRWXU)
+    return {"GIT_ASKPASS": str(program), "INTERLOCK_TOKEN_FILE": str(secret), "GIT_ALLOW_PROTOCOL": "https:http", "GIT_NO_LAZY_FETCH": "0"}
+
+
+def _last_line(words: str, token: str) -> str:
+    lines = [line for line in words.replace(token, "[masked]").replace("stderr:", "").strip(" '\n").splitlines() if line.strip()]
+    return lines[-1].strip(" '") if lines else "no reason given"
