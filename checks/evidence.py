@@ -39,7 +39,7 @@ class ArtifactFact:
     """A file that a trusted run published."""
 
     name: str
-    content: bytes
+    content: str
     check: CheckFact
 
 

@@ -86,7 +86,9 @@ class Mirrors:
             with tempfile.TemporaryDirectory(prefix="interlock-") as folder, Repo(path) as repo:
                 extra = _ask_for(token, Path(folder))
                 try:
-                    repo.git.execute(words, env={**_hidden(), **environment(extra)}, kill_after_timeout=FETCH_SECONDS)
+                    repo.git.execute(
+                        words, env={**_hidden(), **environment(extra)}, kill_after_timeout=FETCH_SECONDS, start_new_session=True
+                    )
                 except GitCommandError as error:
                     self._clean(path)
                     raise GitError(f"git fetch failed: {_last_line(str(error.stderr), token)}") from None
@@ -116,7 +118,7 @@ class Mirrors:
 
 def _hidden() -> dict[str, str]:
     """GitPython hands our whole environment down: whatever is not git's business is blanked."""
-    return {name: "" for name in os.environ if name.startswith(("INTERLOCK_", "GIT_", "SSH_", "AWS_", "GITHUB_"))}
+    return {name: "" for name in os.environ if name.startswith(("INTERLOCK_", "SSH_", "AWS_", "GITHUB_"))}
 
 
 def _with_user(address: str) -> str:

@@ -1,0 +1,187 @@
+"""The comment commands: a table of usage, who may, examples and what is done. A comment is a command only when all of it is one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bot.escape import code
+from bot.github.client import ApiError, Repository
+from bot.pipeline import Tools
+from bot.store import Mark, Work
+
+READ, WRITE = ("admin", "write", "read"), ("admin", "write")
+
+_LINE = re.compile(r"/interlock(?: +([a-z-]{1,30})((?: +[^\s]{1,200}){0,6}))? *\n?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One use of a command."""
+
+    words: tuple[str, ...]
+    number: int
+    author: str
+    repository: Repository
+    work: Work
+    tools: Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One comment command."""
+
+    name: str
+    usage: str
+    does: str
+    who: tuple[str, ...]
+    """Permissions on the repository, as the API states them at that moment, of which one is needed."""
+    examples: tuple[str, ...]
+    run: Callable[[Call], Awaitable[str | None]]
+    """Answers with Markdown, or with nothing where a reaction is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a comment asks for: a command's name and words, or why it is none."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+def parse(body: str) -> Spoken | None:
+    """The command that a comment is; None when it is none. Quotes, code blocks and anything after the first line make it none."""
+    if len(body) > 1000 or not body.isascii():
+        return None
+    match = _LINE.match(body.replace("\r\n", "\n"))
+    return Spoken(match[1] or "help", tuple((match[2] or "").split())) if match else None
+
+
+async def _help(call: Call) -> str:
+    rows = ["| command | what it does | who may |", "| --- | --- | --- |"]
+    rows += [
+        f"| {code(command.usage)} | {command.does} | {'anyone who can read' if command.who == READ else 'anyone who can write'} |"
+        for command in COMMANDS
+    ]
+    return "\n".join(rows)
+
+
+async def _recheck(call: Call) -> None:
+    repository = call.repository.full_name
+    call.tools.store.mark(
+        Mark(f"{repository}/pull/{call.number}", repository, call.work.installation, "pull", json.dumps({"number": call.number}))
+    )
+
+
+async def _explain(call: Call) -> str:
+    records = call.tools.store.records(call.repository.full_name, pull=call.number)
+    if not records:
+        return "Nothing has been recorded for this pull request yet."
+    report = json.loads(records[0].report)
+    if not call.words:
+        rows = ["| term | points | because |", "| --- | ---: | --- |"]
+        rows += [f"| {term['name']} | {term['points']} | {code(term['because'], 300)} |" for term in report["risk"]["terms"]]
+        return "\n".join([*rows, f"| **score** | **{report['risk']['score']}** | {report['risk']['band']} |"])
+    wanted = call.words[0]
+    effect = next((one for one in report["effects"] if one["id"] == wanted), None)
+    if effect is None:
+        from bot.explain import page
+
+        text = page(wanted)
+        return (
+            text
+            if text
+            else f"{code(wanted)} is neither an effect of this pull request nor a rule or safeguard. `/interlock help` shows what there is."
+        )
+    from bot.explain import page
+
+    lines = [f"**{effect['rule']}** on {code(effect['subject'])}: {code(effect['message'], 600)}"]
+    lines += [
+        f"It needs {code(one['safeguard'])}: {one['status']}. {one['turns_green']}"
+        for one in report["requirements"]
+        if wanted in one["effects"]
+    ]
+    return "\n\n".join([*lines, page(effect["rule"]) or ""])
+
+
+async def _agents(call: Call) -> str:
+    from bot.agents import for_pull
+
+    return await for_pull(call)
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("help", "/interlock help", "lists what you can ask", READ, ("/interlock help",), _help),
+    Command(
+        "explain",
+        "/interlock explain [EFFECT]",
+        "shows the score as a sum, or one effect and its rule",
+        READ,
+        ("/interlock explain", "/interlock explain 0123456789abcdef"),
+        _explain,
+    ),
+    Command("recheck", "/interlock recheck", "looks again at the present state", READ, ("/interlock recheck",), _recheck),
+    Command("agents", "/interlock agents", "tells what each configured agent may decide alone", READ, ("/interlock agents",), _agents),
+)
+
+BURST, PER = 6, 600.0
+"""Commands one person may give on one pull request in that many seconds; more get no answer."""
+
+
+async def look_at_comment(work: Work, tools: Tools) -> None:
+    """Read a comment anew, and do what it asks if it is a command, unedited, by someone who may."""
+    repository = tools.api.installation(work.installation, work.repository)
+    try:
+        comment = await repository.ask("comment", comment=int(work.payload["comment"]))
+    except ApiError as error:
+        if error.status == 404:
+            return
+        raise
+    if comment.get("updated_at") != comment.get("created_at") or (comment.get("user") or {}).get("type") == "Bot":
+        return
+    spoken = parse(str(comment.get("body") or ""))
+    if spoken is None:
+        return
+    author, number = str((comment.get("user") or {}).get("login") or ""), int(work.payload["number"])
+    if not _within_bounds(tools, repository.full_name, number, author):
+        return
+    command = next((one for one in COMMANDS if one.name == spoken.name), None)
+    if command is None:
+        close = difflib.get_close_matches(spoken.name, [one.name for one in COMMANDS], n=1)
+        hint = f" Did you mean `/interlock {close[0]}`?" if close else ""
+        await _react(repository, comment, "confused")
+        await _answer(tools, repository, number, comment, f"There is no command {code(spoken.name)}.{hint} `/interlock help` lists them.")
+        return
+    permission = str((await repository.ask("permission", user=author)).get("permission") or "none")
+    if permission not in command.who:
+        await _react(repository, comment, "-1")
+        return
+    await _react(repository, comment, "eyes")
+    text = await command.run(Call(spoken.words, number, author, repository, work, tools))
+    if text:
+        await _answer(tools, repository, number, comment, text)
+
+
+def _within_bounds(tools: Tools, repository: str, number: int, author: str) -> bool:
+    key, now = f"commands/{repository}/{number}/{author}", tools.clock()
+    recent = [when for when in tools.store.fact(key) or [] if now - when < PER]
+    tools.store.remember(key, [*recent, now][-BURST - 1 :])
+    return len(recent) < BURST
+
+
+async def _react(repository: Repository, comment: dict[str, Any], content: str) -> None:
+    await repository.ask("reaction-create", comment=comment["id"], body={"content": content})
+
+
+async def _answer(tools: Tools, repository: Repository, number: int, comment: dict[str, Any], text: str) -> None:
+    """Answer once per comment, also when the work is repeated."""
+    from bot.render import cut
+
+    key = f"answered/{repository.full_name}/{comment['id']}"
+    if tools.store.fact(key) is None:
+        await repository.ask("comment-create", number=number, body={"body": cut(text, 60_000)})
+        tools.store.remember(key, True)

@@ -1,0 +1,123 @@
+"""Every verdict, stored with all it was made of before anyone sees it; and computed again from that, to compare."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot import codec
+from bot.mirror.change import Range, change
+from bot.mirror.objects import Objects
+from bot.mirror.runner import GitError
+from bot.report_json import as_json
+from bot.store import Record, Store, Work
+from checks.assess import ENGINE, assess, decide
+from checks.evidence import Evidence
+from checks.model import Assessment, Pull, Report
+from checks.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that a verdict follows from."""
+
+    repository: str
+    repository_id: int
+    base: str
+    merge_base: str
+    head: str
+    pull: Pull | None
+    policy: Policy
+    evidence: Evidence
+    assessment: Assessment
+    engine: str = ENGINE
+
+
+def fingerprint(report: Report) -> str:
+    """The digest of a report: everything but the time it took."""
+    values = as_json(report)
+    values["analysis"].pop("milliseconds")
+    return codec.digest(codec.canonical(values))
+
+
+def append(store: Store, inputs: Inputs, report: Report, base_ref: str, made: float, work: Work | None) -> Record:
+    """Store a verdict. Raises `LostLease` when another worker holds the work now."""
+    body = codec.dump(inputs)
+    text = json.dumps(as_json(report), sort_keys=True)
+    previous = store.last_digest()
+    record = Record(
+        id=secrets.token_hex(8),
+        made=made,
+        repository=inputs.repository,
+        pull=inputs.pull.number if inputs.pull else None,
+        base_ref=base_ref,
+        head=inputs.head,
+        state=report.verdict.state.value,
+        score=report.assessment.risk.score,
+        inputs=body,
+        report=text,
+        previous=previous,
+        digest=codec.digest(codec.canonical({"previous": previous, "inputs": codec.digest(body), "report": codec.digest(text)})),
+    )
+    store.append_record(record, work)
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A verdict computed again."""
+
+    same: bool
+    whole: bool
+    """Whether the two trees were read again; otherwise only the decision was repeated, from the kept assessment."""
+    recorded: str
+    computed: str
+    difference: tuple[str, ...]
+
+
+def replay(record: Record, objects: Objects | None) -> Replay:
+    """Compute a recorded verdict again from its stored inputs; with `objects`, from the trees up."""
+    inputs = codec.load(Inputs, record.inputs)
+    assessment, whole = inputs.assessment, False
+    if objects is not None:
+        try:
+            again = change(objects, Range(inputs.base, inputs.merge_base, inputs.head), inputs.repository, inputs.pull)
+            assessment, whole = assess(again, inputs.policy), True
+        except GitError:
+            whole = False
+    report = decide(assessment, inputs.evidence, inputs.policy, inputs.engine)
+    then, now = json.loads(record.report), as_json(report)
+    then["gate"] = now["gate"] = []
+    for values in (then, now):
+        values["analysis"].pop("milliseconds")
+        values["risk"].pop("percentile", None)
+    difference = tuple(f"{key} differs" for key in now if then.get(key) != now[key])
+    return Replay(not difference, whole, codec.digest(codec.canonical(then)), codec.digest(codec.canonical(now)), difference)
+
+
+def verify(store: Store) -> list[str]:
+    """What is wrong with the chain of records: empty when every one is as it was written."""
+    wrong: list[str] = []
+    previous = ""
+    for record in store.every_record():
+        expected = codec.digest(
+            codec.canonical({"previous": record.previous, "inputs": codec.digest(record.inputs), "report": codec.digest(record.report)})
+        )
+        if record.digest != expected:
+            wrong.append(f"record {record.id} was changed after it was written")
+        if record.previous != previous:
+            wrong.append(f"a record before {record.id} is missing or was put in")
+        previous = record.digest
+    return wrong
+
+
+def without_times(values: dict[str, Any]) -> dict[str, Any]:
+    """A report's JSON without what differs between two runs of the same thing."""
+    return {**values, "analysis": {key: value for key, value in values["analysis"].items() if key != "milliseconds"}}
+
+
+def with_gate(report: Report, gate: tuple[str, ...]) -> Report:
+    """The report with what is known of the gate's own enforcement."""
+    return replace(report, gate=gate)

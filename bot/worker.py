@@ -1,0 +1,177 @@
+"""Takes work under a lease, looks, retries with back-off, and gives up loudly. Also reads what the inbox stored."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+
+import zstandard
+
+from bot.commands import look_at_comment
+from bot.github.client import RateLimited
+from bot.pipeline import NotNow, Tools, look_at_commit, look_at_pull, tell_failure
+from bot.store import LostLease, Work
+from bot.triggers import BadPayload, read, triggers
+from bot.webhook import BODY
+
+logger = logging.getLogger("interlock.worker")
+
+LEASE = 25.0
+"""Seconds a lease lasts without being renewed: a dead worker's work is taken over after at most that."""
+TRIES = 6
+IDLE = 5.0
+"""Seconds between two looks at the table when nothing woke the worker: other processes may have put work there."""
+
+
+async def _pull(work: Work, tools: Tools) -> None:
+    if (await look_at_pull(work, tools)) is None:
+        tools.store.remember(f"closed/{work.repository}/{work.payload['number']}", True)
+    else:
+        tools.store.remember(f"closed/{work.repository}/{work.payload['number']}", False)
+
+
+KINDS: dict[str, Callable[[Work, Tools], Awaitable[None]]] = {"pull": _pull, "commit": look_at_commit, "comment": look_at_comment}
+"""What is done for each kind of work."""
+
+
+class Workers:
+    """The workers of this process."""
+
+    def __init__(self, tools: Tools, count: int) -> None:
+        self._tools, self._count = tools, count
+        self._name = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._busy = 0
+
+    def start(self) -> None:
+        """Start reading deliveries and taking work."""
+        self._tasks = [asyncio.create_task(self._read_deliveries())] + [
+            asyncio.create_task(self._work(number)) for number in range(self._count)
+        ]
+
+    def wake(self) -> None:
+        """Something was stored."""
+        self._wake.set()
+
+    async def stop(self, grace: float = 25.0) -> None:
+        """Take nothing new, let what runs end, give the rest back by its lease."""
+        self._stopping = True
+        self._wake.set()
+        _, pending = await asyncio.wait(self._tasks, timeout=grace) if self._tasks else (set(), set[asyncio.Task[None]]())
+        for task in pending:
+            task.cancel()
+        for task in pending:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def settled(self) -> None:
+        """Wait until nothing is unread, waiting or being done. For the demo and tests; work that waits for its time counts."""
+        while True:
+            waiting = await asyncio.to_thread(self._tools.store.waiting)
+            if not (waiting["unread"] or waiting["waiting"] or waiting["taken"] or self._busy):
+                return
+            await asyncio.sleep(0.02)
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    async def _read_deliveries(self) -> None:
+        while not self._stopping:
+            try:
+                read_any = await asyncio.to_thread(self._read_some)
+            except Exception:
+                logger.exception("deliveries could not be read; trying again")
+                read_any = False
+                await asyncio.sleep(1)
+            if read_any:
+                self._wake.set()
+                await asyncio.sleep(0)
+            else:
+                await self._pause(IDLE)
+
+    def _read_some(self) -> bool:
+        store = self._tools.store
+        deliveries = store.new_deliveries()
+        for delivery in deliveries:
+            try:
+                body = zstandard.ZstdDecompressor().decompress(delivery.body, max_output_size=BODY)
+                payload = read(body)
+            except (BadPayload, zstandard.ZstdError) as error:
+                logger.warning("delivery %s (%s) says nothing: %s", delivery.guid, delivery.event, error)
+                store.read_delivery(delivery.guid, (), note=str(error)[:200])
+                continue
+            marks = triggers(delivery.event, payload, self._tools.api.app_id)
+            store.read_delivery(delivery.guid, marks)
+            logger.info("delivery %s (%s) asks for %s", delivery.guid, delivery.event, ", ".join(mark.key for mark in marks) or "nothing")
+        return bool(deliveries)
+
+    async def _work(self, number: int) -> None:
+        while not self._stopping:
+            try:
+                work = await asyncio.to_thread(self._tools.store.take, f"{self._name}/{number}", LEASE)
+            except Exception:
+                logger.exception("no work could be taken; trying again")
+                await asyncio.sleep(1)
+                continue
+            if work is None:
+                # Work that waits for its time wakes nobody, so look again soon while there is any.
+                waits = (await asyncio.to_thread(self._tools.store.waiting))["waiting"]
+                await self._pause(0.1 if waits else IDLE)
+                continue
+            self._busy += 1
+            try:
+                await self._do(work)
+            finally:
+                self._busy -= 1
+
+    async def _do(self, work: Work) -> None:
+        beat = asyncio.create_task(self._keep(work))
+        store = self._tools.store
+        try:
+            await KINDS[work.kind](work, self._tools)
+        except LostLease:
+            logger.warning("%s was taken over by another worker", work.key)
+        except NotNow as moved:
+            logger.info("%s: %s", work.key, moved)
+            await asyncio.to_thread(store.retry, work, 0.0 if work.attempts < TRIES else 5.0, str(moved))
+        except RateLimited as limited:
+            logger.warning("%s waits %.0f s: %s", work.key, limited.seconds, limited)
+            await asyncio.to_thread(store.retry, work, limited.seconds + random.uniform(0, 5), str(limited))  # noqa: S311 - jitter
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.to_thread(store.retry, work, 0.0, "the server stopped"))
+            raise
+        except Exception as error:
+            await self._failed(work, error)
+        else:
+            await asyncio.to_thread(store.finish, work)
+        finally:
+            beat.cancel()
+            self._wake.set()
+
+    async def _failed(self, work: Work, error: Exception) -> None:
+        dead = work.attempts >= TRIES
+        logger.exception("%s failed (try %d of %d)", work.key, work.attempts, TRIES)
+        delay = min(300.0, 2.0**work.attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        await asyncio.to_thread(self._tools.store.retry, work, delay, f"{type(error).__name__}: {error}", dead)
+        if dead and work.kind == "pull":
+            await tell_failure(
+                work, self._tools, f"Six tries failed, the last with {type(error).__name__}. Comment `/interlock recheck` to try again."
+            )
+
+    async def _keep(self, work: Work) -> None:
+        while True:
+            await asyncio.sleep(LEASE / 3)
+            try:
+                await asyncio.to_thread(self._tools.store.keep, work, LEASE)
+            except LostLease:
+                return
