@@ -9,10 +9,21 @@ import importlib
 
 from checks.detectors.base import Detector, Rule
 
+_MIGRATIONS = (
+    "*.sql",
+    "**/*migrat*/**/*.{py,rb,ts,js,mjs,cjs,exs,php}",
+    "**/*versions/*.py",
+    "**/alembic/**/*.py",
+    "**/*{changelog,changeset,liquibase}*.{xml,yml,yaml}",
+    "**/*{changelog,changeset,liquibase}*/**/*.{xml,yml,yaml}",
+)
+"""Every path that can be a migration."""
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
+    "migrations": _MIGRATIONS,
 }
 
 
