@@ -9,18 +9,35 @@ from bot.mirror.change import RepositoryError, find
 from bot.mirror.objects import GitTree, Objects
 
 if TYPE_CHECKING:
+    from checks.authority.answers import Answer
+
     from bot.commands import Call
 
 
 def answer_text(directory: Path, revision: str | None) -> str:
     """The answers for a revision of a local repository, as text. Raises `RepositoryError`."""
-    from checks.authority.answers import answers, render_text
+    from checks.authority.answers import render_text
+
+    return render_text(_answers(directory, revision))
+
+
+def answer_json(directory: Path, revision: str | None) -> str:
+    """The answers for a revision of a local repository, as JSON. Raises `RepositoryError`."""
+    import json
+
+    from checks.authority.answers import as_json
+
+    return json.dumps(as_json(_answers(directory, revision)), indent=1)
+
+
+def _answers(directory: Path, revision: str | None) -> tuple[Answer, ...]:
+    from checks.authority.answers import answers
 
     with Objects(find(directory)) as objects:
         commit = objects.resolve(revision or "HEAD")
         if commit is None:
             raise RepositoryError(f"{revision or 'HEAD'!r} is not a commit of this repository")
-        return render_text(answers(GitTree(objects, commit)))
+        return answers(GitTree(objects, commit))
 
 
 async def for_pull(call: Call) -> str:

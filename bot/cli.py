@@ -82,6 +82,111 @@ def _explain(options: argparse.Namespace) -> int:
     return PASS
 
 
+def _repo_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--repo", type=Path, default=Path(), metavar="DIR", help="a repository, bare or not (default: the current directory)"
+    )
+
+
+def _agents_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rev", nargs="?", metavar="REV", help="which commit (default: HEAD)")
+    _repo_argument(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _agents(options: argparse.Namespace) -> int:
+    from bot.agents import answer_json, answer_text
+
+    print((answer_json if options.format == "json" else answer_text)(options.repo, options.rev))
+    return PASS
+
+
+def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8480, help="the port to listen on (default: 8480)")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from bot.app import serve
+    from bot.settings import SettingsError, read_settings
+
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise Refused(str(error)) from None
+    if settings.credentials is None:
+        print(f"interlock: no credentials, deliveries will be refused; set {', '.join(settings.missing)}", file=sys.stderr)
+    print(f"interlock: listening on http://{options.host}:{options.port}", file=sys.stderr, flush=True)
+    serve(settings, options.host, options.port)
+    return PASS
+
+
+def _replay_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("review", metavar="REVIEW", help="the id of a recorded review, or its beginning")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data directory (default: INTERLOCK_DATA, or var)")
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from bot.replay import replay_review
+
+    result = replay_review(options.data, options.review)
+    print(result.text)
+    return PASS if result.same else BLOCKED
+
+
+def _policy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "verb", choices=("check", "explain", "schema"), help="check: say what is wrong; explain: what it demands; schema: for editors"
+    )
+    parser.add_argument("file", nargs="?", type=Path, default=Path(".github/interlock.yml"), metavar="FILE")
+
+
+def _policy(options: argparse.Namespace) -> int:
+    from bot.policy_words import check, explain_policy, schema_text
+
+    if options.verb == "schema":
+        print(schema_text())
+        return PASS
+    if options.verb == "explain":
+        print(explain_policy(options.file))
+        return PASS
+    wrong = check(options.file)
+    print("\n".join(wrong) if wrong else f"{options.file}: no mistakes")
+    return USAGE if wrong else PASS
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("verb", choices=("digest",), help="digest: the redacted, rebase-stable digest that trusted CI publishes")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="terraform show -json (or tofu, or a described change set); - for standard input"
+    )
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from checks.plans import digest_file
+
+    from checks.model import Unreadable
+
+    try:
+        data = sys.stdin.buffer.read() if str(options.file) == "-" else options.file.read_bytes()
+        print(digest_file(data))
+    except OSError as error:
+        raise Refused(f"{options.file} cannot be read: {error.strerror}") from None
+    except Unreadable as unreadable:
+        raise Refused(f"{options.file}: {unreadable.why}") from None
+    return PASS
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--keep", action="store_true", help="leave the server and the stand-in running at the end")
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from bot.demo.story import tell
+
+    return tell(options.keep, _colour("auto"))
+
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         "review",

@@ -150,7 +150,7 @@ class Workers:
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(store.retry, work, 0.0, "the server stopped"))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - `_failed` tells it, stores it and tries again
             await self._failed(work, error)
         else:
             await asyncio.to_thread(store.finish, work)

@@ -1,0 +1,48 @@
+"""`interlock replay`: a recorded review computed again from its stored inputs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot import codec, records
+from bot.mirror.change import RepositoryError
+from bot.mirror.objects import Objects
+from bot.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether the review came out the same, in words."""
+
+    same: bool
+    text: str
+
+
+def replay_review(data: Path | None, review: str) -> Answer:
+    """Replay a review of the server's database. Raises `RepositoryError` where there is none."""
+    directory = data or Path(os.environ.get("INTERLOCK_DATA", "var"))
+    database = directory / "interlock.db"
+    if not database.is_file():
+        raise RepositoryError(f"there is no database at {database}; name the server's data directory with --data DIR")
+    store = Store(database)
+    try:
+        record = store.record(review)
+        if record is None:
+            raise RepositoryError(f"there is no single review whose id begins with {review!r}")
+        inputs = codec.load(records.Inputs, record.inputs)
+        mirror = directory / "mirrors" / f"{inputs.repository_id}.git"
+        if mirror.is_dir():
+            with Objects(mirror) as objects:
+                result = records.replay(record, objects)
+        else:
+            result = records.replay(record, None)
+    finally:
+        store.close()
+    how = "from the two trees up" if result.whole else "from the kept assessment (the mirror no longer has the commits)"
+    words = "the same" if result.same else "NOT the same: " + "; ".join(result.difference)
+    return Answer(
+        result.same,
+        f"review {record.id}, {record.repository} {record.head[:12]}, computed again {how}: {words}\nrecorded {result.recorded}\ncomputed {result.computed}",
+    )

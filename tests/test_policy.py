@@ -1,0 +1,150 @@
+"""The policy file: what is said of a mistake, and that a mistake blocks."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+
+from checks.model import Hazard
+from checks.policy import BUILT_IN, LIMIT, PATH, parse, read_policy, schema
+from checks.trees import LINK, MemoryTree
+
+WHOLE = """
+version: 1
+mode: enforce
+applies_to: ai-assisted
+environments: {production: [infra/live/**], staging: infra/stg/**}
+units: {shop: [apps/shop/**]}
+evidence:
+  plan-verified: {app: github-actions, workflow: .github/workflows/plan.yml, check: plan, artifact: interlock-plan}
+  restore-proven: [{app: github-actions, workflow: .github/workflows/drill.yml, check: drill, within_days: 30}]
+  deletion-staged: {hours: 48}
+requirements:
+  data.destroyed: [expand-contract]
+  terraform/resource-destroyed:
+    - {environment: production, all: [plan-verified], any: [state-kept, restore-proven]}
+    - {all: [plan-verified]}
+exceptions:
+  - {effect: 0123456789abcdef, reason: the table is a copy, expires: 2027-01-31}
+overrides: {who: ["@acme/sre", robin]}
+"""
+
+
+def policy(text: str | bytes, path: str = PATH):
+    return read_policy(MemoryTree({path: text if isinstance(text, bytes) else text.encode()}))
+
+
+def test_a_file_with_every_key_is_read() -> None:
+    """Every key of the file ends up in the policy."""
+    read = policy(WHOLE)
+    assert read.mistakes == ()
+    assert read.enforced and read.applies_to == "ai-assisted"
+    assert read.sources("deletion-staged")[0].hours == 48
+    assert read.overrides == ("@acme/sre", "robin")
+    assert [name for name, _, _ in read.requirements] == ["data.destroyed", "terraform/resource-destroyed", "terraform/resource-destroyed"]
+    assert read.digest.startswith("sha256:")
+
+
+WRONG = [
+    ("mode: enforce", 1, "the key `version` is missing"),
+    ("version: 2", 1, "reads version 1"),
+    ("version: 1\nmod: enforce", 2, "did you mean `mode`?"),
+    ("version: 1\nmode: enforced", 2, "`mode`"),
+    ("version: 1\nmode: [enforce]", 2, "`mode`"),
+    ("version: 1\nversion: 1", 2, "stands twice"),
+    ("version: 1\napplies_to: agents", 2, "`applies_to`"),
+    ("version: 1\nenvironments:\n  prod: [a]", 3, "environments"),
+    ("version: 1\nenvironments:\n  production: 7", 3, "environments.production"),
+    ("version: 1\nunits: [a]", 2, "units"),
+    ("version: 1\nevidence:\n  plan-verifed: {check: plan}", 2, "did you mean `plan-verified`?"),
+    ("version: 1\nevidence:\n  plan-verified: {chek: plan}", 3, "did you mean `check`?"),
+    ("version: 1\nevidence:\n  plan-verified: {workflow: plan.yml}", 3, ".github/workflows/plan.yml"),
+    ("version: 1\nevidence:\n  restore-proven: {within_days: 0}", 3, "within_days"),
+    ("version: 1\nevidence:\n  restore-proven: {within_days: soon}", 3, "within_days"),
+    ("version: 1\nrequirements:\n  data.destroid: [state-kept]", 2, "did you mean `data.destroyed`?"),
+    ("version: 1\nrequirements:\n  data.destroyed: [state-keep]", 2, "did you mean `state-kept`?"),
+    ("version: 1\nrequirements:\n  data.destroyed: state-kept", 3, "requirements.data.destroyed"),
+    ("version: 1\nrequirements:\n  data.destroyed: {all: [nothing]}", 3, "no safeguard"),
+    ("version: 1\nrequirements:\n  data.destroyed: {every: [state-kept]}", 3, "every"),
+    ("version: 1\nrequirements:\n  data.destroyed: {all: [state-kept], environment: prod}", 3, "environment"),
+    ("version: 1\nrequirements:\n  privilege.narrowed: [state-kept]", 2, "privilege.narrowed"),
+    ("version: 1\nexceptions:\n  - {effect: xyz, reason: because it is, expires: 2027-01-01}", 3, "16 hexadecimal digits"),
+    ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, expires: 2027-01-01}", 3, "exceptions.0.reason"),
+    ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, reason: no, expires: 2027-01-01}", 3, "at least 10 characters"),
+    ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, reason: because it is, expires: never}", 3, "2026-12-31"),
+    ("version: 1\noverrides: {who: ['not a person']}", 2, "neither a login nor a team"),
+    ("version: 1\noverrides: {}", 2, "overrides.who"),
+    ("- version: 1", 1, "a policy is a map"),
+    ("version: [1", 1, "not valid YAML"),
+    ("version: 1\n\tmode: enforce", 2, "not valid YAML"),
+    ("", None, "a policy is a map"),
+    (b"\xff\xfe\x00", None, "not utf-16 text"),
+    (b"version: 1\x00", None, "NUL bytes"),
+    ("#" * (LIMIT + 1), None, "at most"),
+    ("x: *y", 1, "has no anchor"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), WRONG, ids=range(len(WRONG)))
+def test_a_mistake_is_shown_with_its_line_and_enforces_the_built_in_requirements(text: str | bytes, line: int | None, words: str) -> None:
+    """A wrong policy never relaxes anything: the mistake is told where it stands, and the built-in requirements are enforced."""
+    read = policy(text)
+    assert any(words in mistake.message for mistake in read.mistakes), read.mistakes
+    assert line is None or any(mistake.line in (line, line + 1) for mistake in read.mistakes), read.mistakes
+    assert read.enforced and read.requirements == ()
+
+
+def test_no_file_anywhere_observes() -> None:
+    """An installation across an organisation stops nobody who wrote no policy."""
+    assert read_policy(MemoryTree({})) == BUILT_IN
+    assert not BUILT_IN.enforced
+
+
+def test_a_file_that_stood_once_and_is_gone_is_enforced() -> None:
+    """Deleting the policy does not switch the gate off."""
+    read = read_policy(MemoryTree({}), once_stood=True)
+    assert read.enforced and "is gone" in read.mistakes[0].message
+
+
+@pytest.mark.parametrize("path", [".github/interlock.yaml", "interlock.yml"])
+def test_a_file_in_the_wrong_place_is_told(path: str) -> None:
+    """A policy that nobody reads is a mistake, not silence."""
+    read = policy("version: 1", path)
+    assert read.enforced and "move this file there" in read.mistakes[0].message
+
+
+def test_a_link_is_no_policy() -> None:
+    """A link is not followed."""
+    read = read_policy(MemoryTree({PATH: (b"../elsewhere", LINK)}))
+    assert read.enforced and "link" in read.mistakes[0].message
+
+
+def test_the_organisations_file_stands_below_the_repositorys() -> None:
+    """What a repository does not say, its organisation says."""
+    organisation = (
+        b"version: 1\nmode: enforce\nrequirements: {data.destroyed: [restore-proven]}\nevidence: {restore-proven: {check: drill}}"
+    )
+    alone = read_policy(MemoryTree({}), organisation)
+    assert alone.enforced and alone.requirements[0][0] == "data.destroyed"
+    both = read_policy(MemoryTree({PATH: b"version: 1\nmode: enforce\nrequirements: {resource.destroyed: [plan-verified]}"}), organisation)
+    assert [name for name, _, _ in both.requirements] == ["resource.destroyed", "data.destroyed"]
+    assert both.sources("restore-proven")[0].check == "drill"
+
+
+def test_the_schema_accepts_what_the_parser_accepts() -> None:
+    """An editor that follows the schema lets the whole file pass, and marks an unknown key."""
+    validator = jsonschema.Draft202012Validator(schema())
+    values = json.loads(json.dumps(yaml.safe_load(WHOLE), default=str))
+    validator.validate(values)
+    assert list(validator.iter_errors({**values, "mod": "x"}))
+    assert list(validator.iter_errors({key: value for key, value in values.items() if key != "version"}))
+
+
+def test_every_hazard_can_be_named() -> None:
+    """Each hazard that demands anything may stand in a policy."""
+    names = [hazard.value for hazard in Hazard if not hazard.harmless]
+    text = "version: 1\nrequirements:\n" + "".join(f"  {name}: [change-isolated]\n" for name in names)
+    assert parse(text.encode(), PATH)[1] == []
