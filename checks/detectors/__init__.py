@@ -24,6 +24,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,
+    "kubernetes_access": ("*.{yml,yaml}", "**/{k8s,kubernetes,manifests,deploy}/**/*.json"),
 }
 
 

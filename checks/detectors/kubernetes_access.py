@@ -28,10 +28,9 @@ from checks.access import rbac
 from checks.access.rbac import Atom
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side
-from checks.places import environment_of
 from checks.readers.documents import same
 from checks.readers.kubernetes import Object
-from checks.readers.manifests import Manifests, Pair, manifests
+from checks.readers.manifests import Manifests, Pair, manifests, once
 
 WIDENED = Rule("kubernetes-access/role-widened", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A role allows more")
 ADDED = Rule("kubernetes-access/role-added", Hazard.PRIVILEGE_WIDENED, Severity.LOW, Reversible.PARTLY, "A new role allows something")
@@ -55,20 +54,7 @@ Subject = tuple[str, str, str]
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     found = manifests(change, files)
-    yield from collapsed([*_roles(found), *_bindings(found), *_accounts(found)])
-
-
-def collapsed(effects: Sequence[Effect]) -> Iterator[Effect]:
-    """One effect where the same thing is said of several copies of a manifest in the same environment."""
-    first: dict[tuple[object, ...], Effect] = {}
-    others: dict[tuple[object, ...], int] = {}
-    for effect in effects:
-        key = (effect.rule, effect.subject, effect.before, effect.after, environment_of(effect.path))
-        if key in first:
-            others[key] = others.get(key, 0) + 1
-        else:
-            first[key] = effect
-    yield from first.values()
+    yield from once([*_roles(found), *_bindings(found), *_accounts(found)])
 
 
 # Roles.
@@ -132,7 +118,7 @@ def _line(role: Object, gained: frozenset[Atom]) -> int:
     for rule in rules.items or () if rules is not None else ():
         one = rbac.atoms(type(rule)(line=rule.line, items=(rule,)))
         if one & gained:
-            return rule.line
+            return role.at(rule)
     return role.line
 
 
@@ -170,9 +156,6 @@ def _aggregated(pair: Pair) -> str | None:
     for name in ("admin", "edit", "view"):
         label = _AGGREGATE + name
         if pair.new.label(label) == "true" and pair.old.label(label) != "true":
-            wider = {"view": ("edit", "admin"), "edit": ("admin",), "admin": ()}[name]
-            # Whoever may edit may view: a label for view on what edit had says more people, so only the same label is the same.
-            del wider
             return name
     return None
 
@@ -230,7 +213,7 @@ def _bindings(found: Manifests) -> Iterator[Effect]:
         what = f"{role[0]} {role[1]}"
         where = "in every namespace" if new.kind == "ClusterRoleBinding" else f"in namespace {new.key.namespace}" if new.key.namespace else "in its namespace"
         yield BOUND.effect(
-            subject=new.key.title, path=new.path, line=new.node.key_line("subjects"), severity=severity,
+            subject=new.key.title, path=new.path, line=new.at(new.node, "subjects"), severity=severity,
             before=f"{_role(pair.old)[0]} {_role(pair.old)[1]}" if pair.old is not None and _role(pair.old) != role else None,
             after=f"{who} → {what}", confidence=Confidence.LIKELY if new.templated else None, facts=(("address", new.key.address),),
             message=f"{who} gets {what} {where}.",
@@ -286,7 +269,7 @@ def _accounts(found: Manifests) -> Iterator[Effect]:
 
 def _annotation_line(found: Object, name: str) -> int:
     node = found.get("metadata", "annotations")
-    return node.key_line(name) if node is not None else found.line
+    return found.at(node, name) if node is not None else found.line
 
 
 DETECTOR = Detector(

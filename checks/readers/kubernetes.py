@@ -49,17 +49,31 @@ class Key:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Object:
-    """One object at one place."""
+    """One object at one place. The lines of its nodes count from the start of its document: ask `at` for the line in the file."""
 
     key: Key
     node: Node
     path: str
-    templated: bool = False
-    """From a Helm template: what it becomes depends on values."""
+    start: int = 0
+    """Lines before its document."""
+    lines: tuple[int, ...] | None = None
+    """For a rendered template: the line of the file for each rendered line."""
+
+    @property
+    def templated(self) -> bool:
+        """From a Helm template: what it becomes depends on values."""
+        return self.lines is not None
 
     @property
     def line(self) -> int:
-        return self.node.line
+        """The line of the file on which it starts."""
+        return self.at(self.node)
+
+    def at(self, node: Node | None, key: str | None = None) -> int:
+        """The line of the file on which a node of it stands (or the `key` in that node); its first line for None."""
+        line = (node or self.node).line if key is None else (node or self.node).key_line(key)
+        line += self.start
+        return self.lines[min(line, len(self.lines)) - 1] if self.lines else line
 
     @property
     def kind(self) -> str:
@@ -95,8 +109,6 @@ class File:
 
     objects: tuple[Object, ...] = ()
     unread: tuple[Unread, ...] = ()
-    others: tuple[Node, ...] = ()
-    """Documents that are no objects: values, kustomizations without a kind, patches as lists."""
 
 
 EMPTY = File()
@@ -119,32 +131,14 @@ def read(data: bytes, path: str, values: bytes | None = None, chart: bool = Fals
     if not may_hold_objects(data):
         return EMPTY
     if not chart:
-        try:
-            return _file(documents.read(data, path), path, False)
-        except Unreadable as unreadable:
-            if not _TEMPLATE.search(data):
-                return _by_document(text_of(data, path, documents.LIMIT), None, path, False, unreadable)
-    return _rendered(data, path, values_of(values, path))
-
-
-@lru_cache(maxsize=64)
-def values_of(values: bytes | None, path: str) -> object:
-    """The values of a `values.yaml` as ordinary values; None where they cannot be read."""
-    if values is None:
-        return None
-    try:
-        node = documents.one_yaml(values, path)
-        found = node.plain_value() if node is not None else {}
-    except Unreadable:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _rendered(data: bytes, path: str, values: object) -> File:
+        text = text_of(data, path, documents.LIMIT)
+        found = _split(text, path, None, _SEPARATOR)
+        if not found.unread or not _TEMPLATE.search(data):
+            return found
     best: File | None = None
     for both in (True, False):
-        rendered = helm.render(data, path, values, both)
-        found = _by_document(rendered.text, rendered.lines, path, True, None)
+        rendered = helm.render(data, path, values_of(values), both)
+        found = _split(rendered.text, path, rendered.lines, _HELM_SEPARATOR)
         if not found.unread:
             return found
         if best is None or len(found.unread) < len(best.unread):
@@ -152,81 +146,74 @@ def _rendered(data: bytes, path: str, values: object) -> File:
     return best or EMPTY
 
 
+@lru_cache(maxsize=64)
+def values_of(values: bytes | None) -> object:
+    """The values of a `values.yaml` as ordinary values; None where they cannot be read."""
+    if values is None:
+        return None
+    try:
+        node = documents.one_yaml(values, "values.yaml")
+        found = node.plain_value() if node is not None else {}
+    except Unreadable:
+        return None
+    return found if isinstance(found, dict) else None
+
+
 _SEPARATOR = re.compile(r"^---(?=\s|$)[^\n]*", re.MULTILINE)
 _HELM_SEPARATOR = re.compile(r"^---(?!-)[ \t]*", re.MULTILINE)
 """Helm takes whatever follows three dashes for the next document, on the same line too (pkg/releaseutil/manifest.go)."""
+_SCHEMA = re.compile(r"^  (?:versions|validation):[^\n]*\n(?:(?:    |  -|\s*\n)[^\n]*\n?|\n)*", re.MULTILINE)
+"""The schemas of a custom resource definition in block style: large, and nothing here asks about them."""
 
 
-def _by_document(text: str, lines: tuple[int, ...] | None, path: str, templated: bool, failed: Unreadable | None) -> File:
-    """Each document alone, so that one that makes no sense does not hide the others."""
+def _split(text: str, path: str, lines: tuple[int, ...] | None, separator: re.Pattern[str]) -> File:
+    """Each document alone: one that makes no sense does not hide the others, and one that stands in many files is parsed once."""
     objects: list[Object] = []
-    others: list[Node] = []
     unread: list[Unread] = []
-    start = 0
-    separator = _HELM_SEPARATOR if templated else _SEPARATOR
-    ends = [(match.start(), match.end()) for match in separator.finditer(text)] + [(len(text), len(text))]
-    line = 1
-    for end, following in ends[:5000]:
+    start = line = 0
+    for end, following in [(match.start(), match.end()) for match in separator.finditer(text)][:OBJECTS] + [(len(text), len(text))]:
         part = text[start:end]
-        if part.strip() and not part.lstrip().startswith("%"):
-            try:
-                nodes = tuple(documents.yaml(part.encode(), path))
-                moved = tuple(_moved(node, line - 1, lines) for node in nodes)
-                found = _file(moved, path, templated)
-                objects.extend(found.objects)
-                others.extend(found.others)
-            except Unreadable as unreadable:
-                at = (unreadable.line or 1) + line - 1
-                if re.search(r"^\s*kind\s*:", part, re.MULTILINE):
-                    unread.append(Unread(lines[min(at, len(lines)) - 1] if lines else at, unreadable.why, " ".join(part.split())))
+        nodes = _document(part) if "apiVersion" in part and "kind" in part else ()
+        if isinstance(nodes, Unread):
+            at = nodes.line + line
+            if re.search(r"^kind\s*:", part, re.MULTILINE):
+                unread.append(Unread(lines[min(at, len(lines)) - 1] if lines else at, nodes.why, nodes.text))
+        else:
+            for node in nodes:
+                objects.extend(_objects(node, path, line, lines))
         line += text.count("\n", start, following)
         start = following
-    if failed is not None and not unread:
-        unread.append(Unread(failed.line or 1, failed.why, " ".join(text.split())))
-    return File(tuple(objects), tuple(unread), tuple(others))
+    return File(tuple(objects), tuple(unread))
 
 
-def _moved(node: Node, by: int, lines: tuple[int, ...] | None) -> Node:
-    """The same node with the lines of the file it came from."""
-    at = node.line + by
-    line = lines[min(at, len(lines)) - 1] if lines else at
-    if node.pairs is not None:
-        pairs = tuple((_moved(key, by, lines), _moved(value, by, lines)) for key, value in node.pairs)
-        return Node(line=line, tag=node.tag, pairs=pairs)
-    if node.items is not None:
-        return Node(line=line, tag=node.tag, items=tuple(_moved(item, by, lines) for item in node.items))
-    return Node(line=line, tag=node.tag, text=node.text, plain=node.plain)
+@lru_cache(maxsize=4096)
+def _document(text: str) -> tuple[Node, ...] | Unread:
+    """The nodes of one document, or why it makes no sense."""
+    if len(text) > 4000 and re.search(r"^kind:\s*CustomResourceDefinition\s*$", text, re.MULTILINE):
+        text = _SCHEMA.sub("", text)
+    data = text.encode()
+    try:
+        return documents.read(data, "document.json" if text.lstrip()[:1] in ("{", "[") else "document.yaml")
+    except Unreadable as unreadable:
+        return Unread(unreadable.line or 1, unreadable.why, " ".join(text.split()))
 
 
-def _file(nodes: tuple[Node, ...], path: str, templated: bool) -> File:
-    objects: list[Object] = []
-    others: list[Node] = []
-    waiting = list(reversed(nodes))
-    while waiting and len(objects) < OBJECTS:
+def _objects(root: Node, path: str, start: int, lines: tuple[int, ...] | None) -> Iterator[Object]:
+    waiting = [root]
+    for _ in range(OBJECTS):
+        if not waiting:
+            return
         node = waiting.pop()
         kind, version = node.string("kind"), node.string("apiVersion")
-        if kind and kind.endswith("List") and (items := node.get("items")) is not None and items.is_list:
-            waiting.extend(reversed(items.elements()))
+        if not kind or not version:
             continue
-        made = _object(node, kind, version, path, templated)
-        if made is not None:
-            objects.append(made)
-        else:
-            others.append(node)
-    return File(tuple(objects), (), tuple(others))
-
-
-def _object(node: Node, kind: str | None, version: str | None, path: str, templated: bool) -> Object | None:
-    if not kind or not version or not node.is_map:
-        return None
-    group = version.rpartition("/")[0]
-    if group.startswith(_NOT_DEPLOYED) or (version == "v1" and kind in ("Config", "List")):
-        return None
-    metadata = node.get("metadata")
-    name = node.string("metadata", "name") or node.string("metadata", "generateName")
-    if metadata is None or not name:
-        return None
-    return Object(Key(group, kind, node.string("metadata", "namespace") or "", name), node, path, templated)
+        if kind.endswith("List") and (items := node.get("items")) is not None and items.items is not None:
+            waiting.extend(reversed(items.items))
+            continue
+        group = version.rpartition("/")[0]
+        name = node.string("metadata", "name") or node.string("metadata", "generateName")
+        if name and not group.startswith(_NOT_DEPLOYED) and (version != "v1" or kind not in ("Config", "List")):
+            yield Object(Key(group, kind, node.string("metadata", "namespace") or "", name), node, path, start, lines)
 
 
 # Pods.

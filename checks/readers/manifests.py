@@ -7,10 +7,10 @@ moving a manifest removes nothing; where it left a file, its neighbours are look
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from checks.model import Change, FileChange, Side, Tree, Unreadable
+from checks.model import Change, Effect, FileChange, Side, Tree, Unreadable
 from checks.places import Place, environment_of, place_of
 from checks.readers import kubernetes, kustomize
 from checks.readers.kubernetes import Key, Object, Unread
@@ -206,6 +206,16 @@ def _stands_elsewhere(change: Change, gone: Object) -> bool:
         if found is not None and any(item.key == gone.key for item in found.objects) and kustomize.role_of(change.after, path) != "patch":
             return True
     return False
+
+
+def once(effects: Iterable[Effect]) -> Iterator[Effect]:
+    """Each effect once where the same is said of several copies of a manifest in the same environment: bundles repeat what parts say."""
+    first: dict[tuple[object, ...], list[Effect]] = {}
+    for effect in effects:
+        first.setdefault((effect.rule, effect.subject, effect.before, effect.after, environment_of(effect.path)), []).append(effect)
+    for same in first.values():
+        others = len({effect.path for effect in same} - {same[0].path})
+        yield replace(same[0], message=f"{same[0].message} (The same stands in {others} more files.)") if others else same[0]
 
 
 def _neighbours(tree: Tree, directory: str, wide: bool) -> Iterator[str]:
