@@ -18,13 +18,15 @@ _MIGRATIONS = (
     "**/*{changelog,changeset,liquibase}*/**/*.{xml,yml,yaml}",
 )
 """Every path that can be a migration."""
+_MANIFESTS = ("*.{yml,yaml}", "**/{k8s,kubernetes,manifests}/**/*.json")
+"""Every path that can hold Kubernetes objects."""
 
 REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,
-    "kubernetes_access": ("*.{yml,yaml}", "**/{k8s,kubernetes,manifests,deploy}/**/*.json"),
+    "kubernetes_access": _MANIFESTS,
 }
 
 

@@ -34,9 +34,19 @@ from checks.readers.manifests import Manifests, Pair, manifests, once
 
 WIDENED = Rule("kubernetes-access/role-widened", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A role allows more")
 ADDED = Rule("kubernetes-access/role-added", Hazard.PRIVILEGE_WIDENED, Severity.LOW, Reversible.PARTLY, "A new role allows something")
-BOUND = Rule("kubernetes-access/role-bound", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A role is given to someone new")
-AGGREGATED = Rule("kubernetes-access/role-aggregated", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A built-in role grows by aggregation")
-CLOUD = Rule("kubernetes-access/cloud-identity-given", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A service account acts as a cloud identity")
+BOUND = Rule(
+    "kubernetes-access/role-bound", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A role is given to someone new"
+)
+AGGREGATED = Rule(
+    "kubernetes-access/role-aggregated", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A built-in role grows by aggregation"
+)
+CLOUD = Rule(
+    "kubernetes-access/cloud-identity-given",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "A service account acts as a cloud identity",
+)
 
 _ROLES = ("Role", "ClusterRole")
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
@@ -90,7 +100,11 @@ def _roles(found: Manifests) -> Iterator[Effect]:
         if not gained:
             continue
         severity = _severity(gained, new)
-        if pair.old is None and severity is Severity.HIGH and _subjects_of(new, found, Side.HEAD) <= {("ServiceAccount", name) for name in fresh}:
+        if (
+            pair.old is None
+            and severity is Severity.HIGH
+            and _subjects_of(new, found, Side.HEAD) <= {("ServiceAccount", name) for name in fresh}
+        ):
             severity = Severity.MODERATE
         rule = WIDENED if pair.old is not None else ADDED
         start = "may newly do" if pair.old is not None else "is new and allows"
@@ -194,7 +208,9 @@ def _bindings(found: Manifests) -> Iterator[Effect]:
         role = _role(new)
         pair_of_role = known.get(role)
         everyone = {subject for subject in _subjects(new) if subject[2] in rbac.EVERYONE or subject[2].startswith("system:serviceaccounts")}
-        old_names = {name for _, _, name in _subjects(pair.old)} if pair.old is not None and _same_role(_role(pair.old), role, found) else set()
+        old_names = (
+            {name for _, _, name in _subjects(pair.old)} if pair.old is not None and _same_role(_role(pair.old), role, found) else set()
+        )
         gained = {
             subject
             for subject in _subjects(new)
@@ -211,7 +227,13 @@ def _bindings(found: Manifests) -> Iterator[Effect]:
             severity = max(severity, Severity.HIGH, key=lambda item: item.rank)
         who = ", ".join(sorted(f"{kind} {space + '/' if space else ''}{name}" for kind, space, name in gained)[:4])
         what = f"{role[0]} {role[1]}"
-        where = "in every namespace" if new.kind == "ClusterRoleBinding" else f"in namespace {new.key.namespace}" if new.key.namespace else "in its namespace"
+        where = (
+            "in every namespace"
+            if new.kind == "ClusterRoleBinding"
+            else f"in namespace {new.key.namespace}"
+            if new.key.namespace
+            else "in its namespace"
+        )
         yield BOUND.effect(
             subject=new.key.title, path=new.path, line=new.at(new.node, "subjects"), severity=severity,
             before=f"{_role(pair.old)[0]} {_role(pair.old)[1]}" if pair.old is not None and _role(pair.old) != role else None,

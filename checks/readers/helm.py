@@ -250,7 +250,9 @@ def _shown(value: Any) -> str:
 def _yaml(value: Any) -> str:
     """One level in block style, the rest in flow style: short, and valid YAML wherever `toYaml` is used."""
     if isinstance(value, dict) and value:
-        return "\n".join(f"{json.dumps(str(key), ensure_ascii=False)}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items())
+        return "\n".join(
+            f"{json.dumps(str(key), ensure_ascii=False)}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()
+        )
     if isinstance(value, list) and value:
         return "\n".join(f"- {json.dumps(item, ensure_ascii=False)}" for item in value)
     return json.dumps(value, ensure_ascii=False)

@@ -171,7 +171,7 @@ def _split(text: str, path: str, lines: tuple[int, ...] | None, separator: re.Pa
     objects: list[Object] = []
     unread: list[Unread] = []
     start = line = 0
-    for end, following in [(match.start(), match.end()) for match in separator.finditer(text)][:OBJECTS] + [(len(text), len(text))]:
+    for end, following in [*[(match.start(), match.end()) for match in separator.finditer(text)][:OBJECTS], (len(text), len(text))]:
         part = text[start:end]
         nodes = _document(part) if "apiVersion" in part and "kind" in part else ()
         if isinstance(nodes, Unread):
