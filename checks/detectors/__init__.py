@@ -21,8 +21,18 @@ _MIGRATIONS = (
 _MANIFESTS = ("*.{yml,yaml}", "**/{k8s,kubernetes,manifests}/**/*.json")
 """Every path that can hold Kubernetes objects."""
 
+_TESTS = (
+    "test_*.py", "*_{test,tests}.{py,go,rb,rs,php}", "{test,tests}.py", "*_spec.rb", "test_*.rb", "*.rs",
+    "*.{test,spec,e2e,cy,unit,integration,eval,evals}.{js,jsx,ts,tsx,mjs,cjs,mts,cts}",
+    "*{Test,Tests,TestCase,IT,Spec,Specs}.{java,kt,kts,cs,swift,php}",
+    "**/{test,tests,__tests__,spec,specs,e2e}/**/*.{js,jsx,ts,tsx,mjs,cjs,mts,cts,py,rb,rs,kt,java,cs,swift,php}",
+)  # fmt: skip
+"""Files of test cases; Rust keeps them beside the code."""
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
+    "tests_removed": _TESTS,
+    "tests_skipped": _TESTS,
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,

@@ -1,0 +1,521 @@
+"""The test cases of a file by name: what each checks, and whether it runs at all.
+
+Python, JavaScript, TypeScript, Go, Java and Ruby by their grammar; Kotlin, C#, Rust, PHP and Swift by their attributes and braces.
+Sources: docs.pytest.org (skip, xfail), docs.python.org/3/library/unittest, jestjs.io/docs/api, vitest.dev/api, playwright.dev/docs/api/class-test,
+pkg.go.dev/testing, onsi.github.io/ginkgo, docs.junit.org (@Disabled), minitest and rspec documentation, learn.microsoft.com (xUnit, NUnit,
+MSTest attributes), doc.rust-lang.org/reference/attributes/testing.html, docs.phpunit.de, developer.apple.com/documentation/testing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from checks.readers import syntax, text_of
+from checks.readers.syntax import LIMIT, language_of, line, text
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+MANY = 5000
+"""Cases of one file that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test case."""
+
+    name: str
+    """Its own name or title."""
+    group: tuple[str, ...]
+    """The suites or classes around it, the outermost first."""
+    line: int
+    body: str
+    """A digest of what it does, white space aside."""
+    size: int
+    """Characters of what it does, white space aside."""
+    asserts: int
+    table: bool = False
+    """One body run over many rows, which may stand for many cases."""
+    skipped: str | None = None
+    """How it is kept from running whatever happens (`it.skip`, `@Disabled`), None if it runs."""
+
+    @property
+    def full(self) -> str:
+        return " › ".join((*self.group, self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The cases of a file."""
+
+    cases: tuple[Case, ...]
+    only: tuple[tuple[str, int], ...] = ()
+    """Cases or suites marked to run alone (`it.only`, `fdescribe`): (name, line). Everything beside them does not run."""
+    imports: tuple[str, ...] = ()
+    """Modules the file names in its imports, as written."""
+
+
+EMPTY = Suite(())
+
+
+_TEST_NAME = re.compile(
+    r"(?:^|/)(?:test_[^/]*\.py|[^/]*_tests?\.(?:py|go|rb|exs|dart|rs|php)|[^/]*_spec\.rb|tests?\.py|[^/]*\.(?:test|spec|e2e|cy|unit|integration|evals?)\.[cm]?[jt]sx?|"
+    r"[^/]*(?:Tests?|TestCase|IT|Spec|Specs)\.(?:java|kt|kts|cs|swift|php|scala|groovy)|test_[^/]*\.rb|(?:.*/)?(?:tests?|__tests__|specs?)/(?:.*/)?[^/]*\.(?:[cm]?[jt]sx?|rs|kt|java|cs|swift|php|rb|py))\Z"
+)
+
+
+def is_test_file(path: str) -> bool:
+    """Whether `path` is named as a file of test cases."""
+    return _TEST_NAME.search(path) is not None
+
+
+@lru_cache(maxsize=512)
+def suite(data: bytes, path: str) -> Suite:
+    """The test cases of a file; none for a language that is not read here. Raises `Unreadable`."""
+    language = language_of(path)
+    if language is None:
+        return _by_braces(text_of(data, path, LIMIT), path)
+    root = syntax.tree(data, path, language).root_node
+    if language == "python":
+        return _python(root)
+    if language in ("javascript", "typescript", "tsx"):
+        return _script(root, language)
+    if language == "go":
+        return _go(root)
+    if language == "java":
+        return _java(root)
+    return _ruby(root)
+
+
+def _digest(body: str) -> tuple[str, int]:
+    packed = "".join(body.split())
+    return hashlib.sha1(packed.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16], len(packed)
+
+
+class _Asserts:
+    """Positions of the checks in a file, counted per range."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.at = sorted(node.start_byte for node in nodes)
+
+    def within(self, node: Node) -> int:
+        return bisect_left(self.at, node.end_byte) - bisect_left(self.at, node.start_byte)
+
+
+_TABLE = re.compile(
+    r"\.each\b|\.for\b|parametrize|ParameterizedTest|DescribeTable|:?= range|\.each do|forEach\(|subTest\(|for \w+ in |of \["
+)
+
+
+def _case(name: str, group: tuple[str, ...], node: Node, body: Node, asserts: _Asserts, skipped: str | None, marks: str = "") -> Case:
+    source = text(node)
+    digest, size = _digest(text(body))
+    table = _TABLE.search(marks) is not None or _TABLE.search(source) is not None
+    return Case(name, group, line(node), digest, size, asserts.within(node), table, skipped)
+
+
+# --- Python ------------------------------------------------------------------------------------------------------------------------------
+
+_CHECKS = r'(#match? @n "^(assert|expect|should|verify|check|require|must|refute|raises|ensure|fail)")'
+_PYTHON_ASSERTS = (
+    f"(assert_statement) @a (call function: (attribute attribute: (identifier) @n) {_CHECKS}) (call function: (identifier) @n {_CHECKS})"
+)
+_PYTHON_SKIP = re.compile(r"@?(?:pytest\.)?(?:mark\.)?(skip|xfail)\b|@?(?:unittest\.)?(skip|expectedFailure)\b")
+
+
+def _python(root: Node) -> Suite:
+    found = syntax.captures(root, "python", _PYTHON_ASSERTS)
+    asserts = _Asserts([*found.get("a", []), *found.get("n", [])])
+    cases: list[Case] = []
+    whole = next((reason for node in root.named_children if (reason := _python_module_skip(node))), None)
+    _python_block(root, (), whole, asserts, cases)
+    imports = tuple(
+        text(node.child_by_field_name("module_name") or node.named_child(0))
+        for node in root.named_children
+        if node.type in ("import_from_statement", "import_statement")
+    )
+    return Suite(tuple(cases[:MANY]), (), imports)
+
+
+def _python_module_skip(node: Node) -> str | None:
+    source = text(node) if node.type == "expression_statement" else ""
+    if source.startswith("pytestmark") and re.search(r"mark\.skip\b(?!if)", source):
+        return "pytestmark = pytest.mark.skip"
+    if source.startswith("pytest.skip(") and "allow_module_level" in source:
+        return "pytest.skip(allow_module_level=True)"
+    return None
+
+
+def _python_block(block: Node, group: tuple[str, ...], skipped: str | None, asserts: _Asserts, cases: list[Case]) -> None:
+    for node in block.named_children:
+        definition, decorators = node, []
+        if node.type == "decorated_definition":
+            decorators = [text(child) for child in node.named_children if child.type == "decorator"]
+            definition = node.child_by_field_name("definition") or node
+        elif node.type in ("if_statement", "try_statement", "with_statement"):
+            for child in node.named_children:
+                if child.type in ("block", "else_clause", "elif_clause", "except_clause"):
+                    _python_block(child, group, skipped, asserts, cases)
+            continue
+        name = text(definition.child_by_field_name("name"))
+        body = definition.child_by_field_name("body")
+        if body is None or len(group) > 8:
+            continue
+        own = next((mark for text_ in decorators if (mark := _python_mark(text_))), None) or skipped
+        if definition.type == "class_definition":
+            _python_block(body, (*group, name), own, asserts, cases)
+        elif definition.type == "function_definition" and name.startswith("test"):
+            cases.append(_case(name, group, definition, body, asserts, own or _python_body_skip(body), " ".join(decorators)))
+
+
+def _python_mark(decorator: str) -> str | None:
+    """A decorator that always skips; `skipif` and a conditional or non-strict-by-condition `xfail` do not count."""
+    match = re.match(r"@(?:[\w.]*\.)?(skip|xfail|expectedFailure|SkipTest)\b(.*)", decorator, re.DOTALL)
+    if not match or (match[1] == "xfail" and re.match(r"\s*\(\s*(?!reason|strict|raises|run|[\"')])", match[2])):
+        return None
+    return match[0].split("(")[0]
+
+
+def _python_body_skip(body: Node) -> str | None:
+    for node in body.named_children[:3]:
+        source = text(node)
+        if node.type == "expression_statement" and re.match(r"(?:pytest|self)\.(?:skip|skipTest|xfail)\(|raise unittest\.SkipTest", source):
+            return source.split("(")[0]
+        if node.type == "raise_statement" and "SkipTest" in source[:60]:
+            return "raise SkipTest"
+        if not (node.type == "expression_statement" and node.named_child(0) is not None and node.named_children[0].type == "string"):
+            return None
+    return None
+
+
+# --- JavaScript and TypeScript -----------------------------------------------------------------------------------------------------------
+
+_SCRIPT_ASSERTS = (
+    f"(call_expression function: (identifier) @n {_CHECKS}) "
+    f"(call_expression function: (member_expression object: (identifier) @n) {_CHECKS}) "
+    f"(call_expression function: (member_expression property: (property_identifier) @n) "
+    r'(#match? @n "^(assert|should|expect)"))'
+)
+_GROUPS = frozenset({"describe", "suite", "context", "fdescribe", "xdescribe"})
+_CASES = frozenset({"it", "test", "specify", "fit", "xit", "xtest", "ftest", "evalTest", "bench"})
+_NEVER = frozenset({"skip", "todo", "fixme", "failing", "fails", "fail"})
+_CONDITION = frozenset({"skipIf", "runIf", "if"})
+_NO_CASE = frozenset(
+    {"each", "for", "extend", "use", "step", "beforeEach", "afterEach", "beforeAll", "afterAll", "configure", "setTimeout", *_CONDITION}
+)
+_TRANSPARENT = frozenset(
+    {
+        "program", "statement_block", "expression_statement", "arguments", "arrow_function", "function_expression", "function_declaration",
+        "if_statement", "else_clause", "for_statement", "for_in_statement", "export_statement", "try_statement", "await_expression",
+        "lexical_declaration", "variable_declarator", "call_expression", "parenthesized_expression", "function", "generator_function",
+    }
+)  # fmt: skip
+
+
+def _script(root: Node, language: str) -> Suite:
+    asserts = _Asserts(syntax.captures(root, language, _SCRIPT_ASSERTS).get("n", []))
+    cases: list[Case] = []
+    only: list[tuple[str, int]] = []
+    broken = root.has_error  # then statements may hang anywhere, so every node is looked into
+    stack: list[tuple[Node, tuple[str, ...], str | None, int]] = [(root, (), None, 0)]
+    while stack and len(cases) < MANY:
+        node, group, skipped, depth = stack.pop()
+        if node.type == "call_expression" and (called := _called(node)):
+            kind, words, title, body = called
+            if any(word in ("only",) for word in words) or words[0] in ("fit", "fdescribe", "ftest"):
+                only.append((title, line(node)))
+            how = skipped or _script_skip(words)
+            if kind == "case":
+                own = how or (None if body is not None else ".".join(words))
+                cases.append(_case(title, group, node, body or node, asserts, own))
+            elif body is not None:
+                stack.append((body, (*group, title), how, depth + 1))
+            continue
+        if depth < syntax.DEPTH and (broken or node.type in _TRANSPARENT):
+            stack.extend((child, group, skipped, depth + 1) for child in reversed(node.named_children))
+    cases.sort(key=lambda case: case.line)
+    imports = tuple(
+        text(source)[1:-1]
+        for node in root.named_children
+        if node.type == "import_statement" and (source := node.child_by_field_name("source")) is not None
+    )
+    return Suite(tuple(cases), tuple(only), imports)
+
+
+def _script_skip(words: tuple[str, ...]) -> str | None:
+    if set(words) & _CONDITION:
+        return None
+    if words[0] in ("xit", "xtest", "xdescribe"):
+        return words[0]
+    return next((f"{words[0]}.{word}" for word in words[1:] if word in _NEVER), None)
+
+
+def _called(node: Node) -> tuple[str, tuple[str, ...], str, Node | None] | None:
+    """(case or group, the words of the callee, title, body) of a call that declares a test; None for any other call."""
+    function = node.child_by_field_name("function")
+    arguments = node.child_by_field_name("arguments")
+    words: list[str] = []
+    while function is not None and function.type in ("call_expression", "member_expression", "await_expression"):
+        if function.type == "member_expression":
+            words.append(text(function.child_by_field_name("property")))
+            function = function.child_by_field_name("object")
+        else:
+            function = function.child_by_field_name("function") or function.named_child(0)
+    if function is None or function.type != "identifier" or arguments is None or arguments.type != "arguments":
+        return None
+    root = text(function)
+    words.append(root)
+    words.reverse()
+    kind = "group" if root in _GROUPS or "describe" in words[1:] else "case" if root in _CASES else None
+    given = [child for child in arguments.named_children if child.type != "comment"]
+    curried = (node.child_by_field_name("function") or node).type == "call_expression"
+    if kind is None or not given or (words[-1] in _NO_CASE and not curried):
+        return None
+    body = next(
+        (child for child in reversed(given) if child.type in ("arrow_function", "function_expression", "function", "generator_function")),
+        None,
+    )
+    first = given[0]
+    # Playwright's `test.skip(condition, reason)` inside a body is no declaration, nor is `test(name)` of a helper's own.
+    if first.type not in ("string", "template_string", "identifier", "binary_expression", "member_expression", "call_expression") or (
+        first.type not in ("string", "template_string") and body is None
+    ):
+        return None
+    if kind == "case" and body is None and "todo" not in words:
+        return None
+    title = text(first)
+    return kind, tuple(words), title[1:-1] if first.type in ("string", "template_string") else title, body
+
+
+# --- Go ----------------------------------------------------------------------------------------------------------------------------------
+
+_GO_ASSERTS = (
+    r'(call_expression function: (selector_expression operand: (identifier) @o field: (field_identifier) @n) (#match? @n "^(Error|Errorf|Fatal|Fatalf|Fail|FailNow)$")) '
+    r'(call_expression function: (selector_expression operand: (identifier) @n) (#match? @n "^(assert|require|is|qt|must)$")) '
+    r'(call_expression function: (identifier) @n (#match? @n "^(Expect|Eventually|Consistently|assert|require|check|verify|expect|must)"))'
+)
+_GINKGO = {"Describe": "group", "Context": "group", "When": "group", "It": "case", "Specify": "case", "DescribeTable": "case"}
+
+
+def _go(root: Node) -> Suite:
+    asserts = _Asserts(syntax.captures(root, "go", _GO_ASSERTS).get("n", []))
+    cases: list[Case] = []
+    only: list[tuple[str, int]] = []
+    ginkgo = b"ginkgo" in (root.text or b"")[:4000]
+    for node in root.named_children:
+        name = text(node.child_by_field_name("name"))
+        body = node.child_by_field_name("body")
+        declared = node.type in ("function_declaration", "method_declaration") and body is not None
+        if declared and body is not None and re.match(r"(?:Test|Fuzz)(?![a-z])", name) and name != "TestMain":
+            receiver = re.findall(r"\w+", text(node.child_by_field_name("receiver")))
+            cases.append(_case(name, tuple(receiver[-1:]), node, body, asserts, _go_skip(body)))
+        if ginkgo:
+            _ginkgo(node, (), None, asserts, cases, only, 0)
+    imports = tuple(text(found).strip('"`') for found in syntax.captures(root, "go", "(import_spec path: (_) @p)").get("p", []))
+    return Suite(tuple(cases[:MANY]), tuple(only), imports)
+
+
+def _go_skip(body: Node) -> str | None:
+    statements = [
+        child for holder in body.named_children for child in (holder.named_children if holder.type == "statement_list" else (holder,))
+    ]
+    for node in statements[:3]:
+        source = text(node)
+        if re.match(r"\w+\.(?:Skip|Skipf|SkipNow)\(", source):
+            return source.split("(")[0]
+        if not re.match(r"\w+\.(?:Parallel|Helper)\(|//", source):
+            return None
+    return None
+
+
+def _ginkgo(
+    node: Node, group: tuple[str, ...], skipped: str | None, asserts: _Asserts, cases: list[Case], only: list[tuple[str, int]], depth: int
+) -> None:
+    if depth > 60 or len(cases) >= MANY:
+        return
+    if node.type == "call_expression":
+        name = text(node.child_by_field_name("function")).rpartition(".")[2]
+        mark, plain = (name[0], name[1:]) if name[:1] in "FPX" and name[1:] in _GINKGO else ("", name)
+        kind = _GINKGO.get(plain)
+        arguments = node.child_by_field_name("arguments")
+        given = arguments.named_children if arguments is not None else []
+        body = next((child for child in reversed(given) if child.type == "func_literal"), None)
+        if kind and given and given[0].type.endswith("string_literal"):
+            title = text(given[0])[1:-1]
+            pending = any(text(child).rpartition(".")[2] == "Pending" for child in given)
+            if mark == "F" or any(text(child).rpartition(".")[2] == "Focus" for child in given):
+                only.append((title, line(node)))
+            how = skipped or (name if mark in ("P", "X") and mark else "Pending" if pending else None)
+            if kind == "case":
+                cases.append(_case(title, group, node, body or node, asserts, how))
+            elif body is not None:
+                _ginkgo(body, (*group, title), how, asserts, cases, only, depth + 1)
+            return
+    for child in node.named_children:
+        _ginkgo(child, group, skipped, asserts, cases, only, depth + 1)
+
+
+# --- Java --------------------------------------------------------------------------------------------------------------------------------
+
+_JAVA_ASSERTS = f"(method_invocation name: (identifier) @n {_CHECKS})"
+_JAVA_TEST = re.compile(r"@(?:[\w.]*\.)?(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate|Property)\b")
+_JAVA_SKIP = re.compile(r"@(?:[\w.]*\.)?(Disabled|Ignore)\b(?!On|If|For)|@Test\s*\([^)]*enabled\s*=\s*(false)")
+
+
+def _java(root: Node) -> Suite:
+    asserts = _Asserts(syntax.captures(root, "java", _JAVA_ASSERTS).get("n", []))
+    cases: list[Case] = []
+    _java_class(root, (), None, asserts, cases, 0)
+    imports = tuple(text(node)[7:-1].strip() for node in root.named_children if node.type == "import_declaration")
+    return Suite(tuple(cases[:MANY]), (), imports)
+
+
+def _java_class(block: Node, group: tuple[str, ...], skipped: str | None, asserts: _Asserts, cases: list[Case], depth: int) -> None:
+    for node in block.named_children:
+        name = text(node.child_by_field_name("name"))
+        body = node.child_by_field_name("body")
+        marks = next((text(child) for child in node.named_children if child.type == "modifiers"), "")
+        how = skipped or ("@" + next(filter(None, found.groups())) if (found := _JAVA_SKIP.search(marks)) else None)
+        if node.type == "class_declaration" and body is not None and depth < 8:
+            _java_class(body, (*group, name), how, asserts, cases, depth + 1)
+        elif node.type == "method_declaration" and body is not None and (_JAVA_TEST.search(marks) or re.match(r"test[A-Z_]", name)):
+            cases.append(_case(name, group, node, body, asserts, how))
+
+
+# --- Ruby --------------------------------------------------------------------------------------------------------------------------------
+
+_RUBY_ASSERTS = f"(call method: (identifier) @n {_CHECKS})"
+_RUBY_GROUPS = frozenset({"describe", "context", "feature", "xdescribe", "fdescribe", "xcontext", "fcontext"})
+_RUBY_CASES = frozenset(
+    {"it", "test", "specify", "scenario", "example", "should", "xit", "fit", "xspecify", "xscenario", "pending", "skip"}
+)
+
+
+def _ruby(root: Node) -> Suite:
+    asserts = _Asserts(syntax.captures(root, "ruby", _RUBY_ASSERTS).get("n", []))
+    cases: list[Case] = []
+    only: list[tuple[str, int]] = []
+    stack: list[tuple[Node, tuple[str, ...], str | None, int]] = [(root, (), None, 0)]
+    while stack and len(cases) < MANY:
+        node, group, skipped, depth = stack.pop()
+        if depth > 60:
+            continue
+        if node.type == "method":
+            name = text(node.child_by_field_name("name"))
+            if name.startswith("test_"):
+                cases.append(_case(name, group, node, node, asserts, skipped or _ruby_body_skip(node)))
+            continue
+        block = node.child_by_field_name("block") if node.type == "call" else None
+        if node.type == "call" and block is not None:
+            name = text(node.child_by_field_name("method"))
+            given = node.child_by_field_name("arguments")
+            title = text(given.named_child(0)).strip("\"'") if given is not None and given.named_child(0) is not None else ""
+            marks = text(given)
+            if (name[:1] == "f" and name[1:] in _RUBY_GROUPS | _RUBY_CASES) or re.search(r"\bfocus:\s*true", marks):
+                only.append((title, line(node)))
+            how = skipped or (name if name[:1] == "x" or name in ("pending", "skip") else None)
+            how = how or ("skip: true" if re.search(r"\b(?:skip|pending):\s*(?:true|[\"'])|,\s*:skip\b", marks) else None)
+            if name in _RUBY_GROUPS:
+                stack.extend((child, (*group, title), how, depth + 1) for child in reversed(block.named_children))
+                continue
+            if name in _RUBY_CASES and (title or name in ("it", "specify")):
+                cases.append(_case(title or " ".join(text(block).split())[:80], group, node, block, asserts, how or _ruby_body_skip(block)))
+                continue
+        inner = (*group, text(node.child_by_field_name("name"))) if node.type in ("class", "module") else group
+        stack.extend((child, inner, skipped, depth + 1) for child in reversed(node.named_children))
+    cases.sort(key=lambda case: case.line)
+    return Suite(tuple(cases), tuple(only), ())
+
+
+def _ruby_body_skip(body: Node) -> str | None:
+    first = next((child for child in body.named_children if child.type == "body_statement"), None)
+    statements = [child for child in (first or body).named_children if child.type != "comment"]
+    source = text(statements[0]) if statements else ""
+    match = re.match(r"(skip|pending)\b(?!\w|\s*=|\?)", source)
+    return match[1] if match and not re.search(r"\b(?:if|unless)\b", source.split("\n")[0]) else None
+
+
+# --- languages read by their braces ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a language declares a test: the pattern's `name` is its name, text before it on the same declaration holds its marks."""
+
+    declaration: re.Pattern[str]
+    test: re.Pattern[str]
+    skip: re.Pattern[str]
+    checks: re.Pattern[str]
+    quotes: str = '"'
+    comments: tuple[str, ...] = ("//",)
+
+
+_FORMS = {
+    ".kt": _Form(
+        re.compile(r"(?P<marks>(?:@[\w.:]+(?:\([^)]*\))?\s*)+)(?:(?:public|internal|private|override|open|suspend)\s+)*fun\s+(?P<name>`[^`\n]+`|\w+)\s*\("),
+        re.compile(r"@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest)\b"),
+        re.compile(r"@(?:\w+\.)*(?:Disabled|Ignore)\b"),
+        re.compile(r"\b(?:assert|expect|verify|should|check)\w*\s*[({]"),
+    ),
+    ".cs": _Form(
+        re.compile(r"(?P<marks>(?:\[[^\]\n]+\]\s*)+)(?:(?:public|private|internal|async|static|override|virtual)\s+)*[\w<>\[\]?.]+\s+(?P<name>\w+)\s*\("),
+        re.compile(r"\[\s*(?:\w+\.)*(?:Fact|Theory|Test|TestCase|TestMethod|DataTestMethod|SkippableFact)\b"),
+        re.compile(r"\[\s*(?:\w+\.)*Ignore\b|\bSkip\s*="),
+        re.compile(r"\b(?:Assert\.|Should|Verify|Expect)\w*\s*\("),
+    ),
+    ".rs": _Form(
+        re.compile(r"(?P<marks>(?:#\[[^\]\n]*\]\s*)+)(?:pub(?:\([^)]*\))?\s+)?(?:async\s+)?fn\s+(?P<name>\w+)\s*[(<]"),
+        re.compile(r"#\[\s*(?:\w+::)*(?:test|rstest|test_case|wasm_bindgen_test|proptest)\b"),
+        re.compile(r"#\[\s*ignore\b"),
+        re.compile(r"\b(?:assert\w*|expect\w*|panic)!?\s*\("),
+    ),
+    ".php": _Form(
+        re.compile(r"(?P<marks>(?:#\[[^\]\n]*\]\s*)*)(?:(?:public|protected|final|static)\s+)*function\s+(?P<name>\w+)\s*\("),
+        re.compile(r"#\[\s*Test\b"),
+        re.compile(r"\bmarkTestSkipped\b"),
+        re.compile(r"\b(?:assert|expect|should)\w*\s*\("),
+        "\"'",
+        ("//", "# "),
+    ),
+    ".swift": _Form(
+        re.compile(r"(?P<marks>(?:@\w+(?:\((?:[^()]|\([^()]*\))*\))?\s*)*)(?:(?:public|private|static|override|internal|nonisolated)\s+)*func\s+(?P<name>`[^`\n]+`|\w+)\s*\("),
+        re.compile(r"@Test\b"),
+        re.compile(r"\.disabled\((?!\s*if\b)"),
+        re.compile(r"#(?:expect|require)\s*\(|\bXCT\w+\s*\("),
+    ),
+}  # fmt: skip
+_FORMS[".kts"] = _FORMS[".kt"]
+_BY_NAME = {".php": re.compile(r"test[A-Z_]"), ".swift": re.compile(r"test(?:[A-Z_]|$)")}
+
+
+def _by_braces(source: str, path: str) -> Suite:
+    ending = path[path.rfind(".") :].lower()
+    form = _FORMS.get(ending)
+    if form is None:
+        return EMPTY
+    code = syntax.blank(source, form.comments, quotes=form.quotes)
+    return Suite(tuple(_brace_cases(source, code, form, _BY_NAME.get(ending)))[:MANY])
+
+
+def _brace_cases(source: str, code: str, form: _Form, by_name: re.Pattern[str] | None) -> Iterator[Case]:
+    for found in form.declaration.finditer(code):
+        marks, name = found["marks"] or "", found["name"].strip("`")
+        if not form.test.search(marks) and not (by_name and by_name.match(name)):
+            continue
+        opening = code.find("{", found.end())
+        end = syntax.closing(code, opening) if opening >= 0 else found.end()
+        body = source[opening:end] if opening >= 0 else ""
+        digest, size = _digest(body)
+        skipped = form.skip.search(marks) or (
+            form.skip.match(code[opening:end].lstrip("{ \n\t")[:80].replace("$this->", "")) if opening >= 0 else None
+        )
+        yield Case(
+            name, (), code.count("\n", 0, found.start("name")) + 1, digest, size, len(form.checks.findall(code, max(opening, 0), end)), False,
+            skipped.group().strip("#[(") if skipped else None,
+        )  # fmt: skip
