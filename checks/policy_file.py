@@ -23,7 +23,11 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Patterns = Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(max_length=200)]
+Patterns = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=300)]],
+    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    Field(max_length=200),
+]
 
 
 class _Strict(BaseModel):
