@@ -32,7 +32,7 @@ class Expression:
 
     kind: str
     """literal, list, map, template, reference, call, operation, conditional, access or other."""
-    line: int
+    line: int = field(compare=False)
     value: Literal = None
     """Of a literal."""
     name: str = ""
@@ -118,8 +118,8 @@ class Block:
 
     type: str
     labels: tuple[str, ...]
-    line: int
-    end: int
+    line: int = field(compare=False)
+    end: int = field(compare=False)
     attributes: Mapping[str, Expression] = field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
     dynamic: Expression | None = None
@@ -145,8 +145,8 @@ class Block:
 class Broken:
     """A top-level piece that cannot be read."""
 
-    line: int
-    end: int
+    line: int = field(compare=False)
+    end: int = field(compare=False)
     why: str
     text: str
     """As written, without the spaces at line ends."""

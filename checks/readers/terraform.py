@@ -727,31 +727,46 @@ def instances(resource: Resource, body: Block) -> frozenset[str] | int | None:
     return None
 
 
-def flat(block: Block) -> dict[str, tuple[str, ...]]:
-    """Every value by its dotted path without indexes: maps of attributes gone into, a block's own path listing its content as one text."""
-    out: dict[str, list[str]] = {}
-    _flatten_block(block, "", out)
-    return {path: tuple(values) for path, values in out.items()}
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A body laid out by dotted paths without indexes."""
+
+    values: Mapping[str, tuple[Expression, ...]]
+    """Every argument that is not null; a map of arguments is gone into, and stands under its own path too."""
+    blocks: Mapping[str, int]
+    """How often each nested block stands there; −1 where a `dynamic` block decides."""
 
 
-def _flatten_block(block: Block, prefix: str, out: dict[str, list[str]]) -> None:
+_NO_ARGUMENTS = frozenset({"lifecycle", "provisioner", "connection", "timeouts"})
+
+
+def flat(block: Block) -> Flat:
+    """A resolved body by its paths."""
+    values: dict[str, list[Expression]] = {}
+    blocks: dict[str, int] = {}
+    _flatten_block(block, "", values, blocks)
+    return Flat({path: tuple(found) for path, found in values.items()}, blocks)
+
+
+def _flatten_block(block: Block, prefix: str, values: dict[str, list[Expression]], blocks: dict[str, int]) -> None:
     for name, value in block.attributes.items():
         if not value.is_null:
-            _flatten_value(value, prefix + name, out)
+            _flatten_value(value, prefix + name, values)
     for child in block.blocks:
-        if child.type in ("lifecycle", "provisioner", "connection", "timeouts"):
+        if child.type in _NO_ARGUMENTS and not prefix:
             continue
-        out.setdefault(prefix + child.type, []).append(content(child))
-        _flatten_block(child, f"{prefix}{child.type}.", out)
+        path = prefix + child.type
+        blocks[path] = -1 if child.dynamic is not None or blocks.get(path) == -1 else blocks.get(path, 0) + 1
+        _flatten_block(child, f"{path}.", values, blocks)
 
 
-def _flatten_value(value: Expression, path: str, out: dict[str, list[str]]) -> None:
-    out.setdefault(path, []).append(value.text)
+def _flatten_value(value: Expression, path: str, values: dict[str, list[Expression]]) -> None:
+    values.setdefault(path, []).append(value)
     for item in value.elements():
         if item.kind == "map":
             for key, inner in item.pairs:
                 if key.kind == "literal":
-                    _flatten_value(inner, f"{path}.{key.key}", out)
+                    _flatten_value(inner, f"{path}.{key.key}", values)
 
 
 def content(block: Block, without: Iterable[str] = ()) -> str:

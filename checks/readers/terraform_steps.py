@@ -1,0 +1,353 @@
+"""What becomes of each address of a Terraform configuration between two trees: kept, changed, moved, renamed, forgotten, gone or new.
+
+A `Step` is one configuration before and after: a directory's own, the same with a variables file, or a local module as one call sees it.
+Order of judging an address: it still stands, `moved`, `removed`, renamed with the same body, gone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from checks.model import Change, Effect, Environment, FileChange, Side
+from checks.places import Place, environment_of, place_of
+from checks.readers.hcl import Block, Broken, Expression
+from checks.readers.terraform import ENDINGS, Configuration, Resource, configuration, content, directory_of, variables
+
+CALLS = 60
+"""Module calls looked into in one change."""
+SILENT = frozenset({Place.EXAMPLE, Place.TEST, Place.DOCUMENTATION, Place.VENDORED})
+"""What stands there is not applied by itself."""
+ALIKE = 0.75
+"""Share of equal values from which an address that went and one of the same type that came count as one, renamed."""
+COMPARED = 60
+"""Gone times new addresses of one type that are compared for renames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One thing on both sides, with the resolved bodies."""
+
+    old: Resource
+    new: Resource
+    before: Block
+    after: Block
+
+    @property
+    def moved(self) -> bool:
+        return self.old.address != self.new.address
+
+
+@dataclass(frozen=True)
+class Step:
+    """One configuration before and after."""
+
+    directory: str
+    """Where it stands at head (or stood, if it is gone)."""
+    before: Configuration
+    after: Configuration
+    through: Resource | None = None
+    """The module call through which this is seen."""
+    variables_file: str | None = None
+    """The variables file this is called with."""
+    whole: bool = field(default=False)
+    """The directory declares nothing at head any more, or nothing before."""
+
+    @property
+    def environment(self) -> Environment | None:
+        """The environment a variables file's name speaks of, None where it names none."""
+        found = environment_of(self.variables_file or "")
+        return None if found is Environment.UNKNOWN else found
+
+    def where(self, resource: Resource, side: Side = Side.HEAD) -> tuple[str, int]:
+        """(path, line) to point at for something of this step."""
+        if self.variables_file is not None:
+            return self.variables_file, 1
+        if self.through is not None:
+            return self.through.path, self.through.line
+        return resource.path, resource.line
+
+    def subject(self, address: str) -> str:
+        """The address as it is seen from the directory that was changed."""
+        return f"{self.through.address}.{address}" if self.through is not None else address
+
+    @cached_property
+    def scope_changed(self) -> bool:
+        """Whether any name that values refer to may mean something else now."""
+        return (
+            self.before.locals != self.after.locals
+            or self.before.values != self.after.values
+            or {name: placed.block for name, placed in self.before.variables.items()}
+            != {name: placed.block for name, placed in self.after.variables.items()}
+        )
+
+    @cached_property
+    def unreadable(self) -> tuple[frozenset[str], frozenset[str]]:
+        """(addresses, paths) at head of which nothing can be said because a block, or a whole file, cannot be read."""
+        addresses, paths = set(), set()
+        for path, piece in self.after.broken:
+            if piece.type == "resource" and len(piece.labels) == 2:
+                addresses.add(".".join(piece.labels))
+            elif piece.type in ("data", "module") and piece.labels:
+                addresses.add(".".join((piece.type, *piece.labels)))
+            elif piece.type not in ("variable", "output", "provider", "terraform", "check", "import"):
+                paths.add(path)
+        return frozenset(addresses), frozenset(paths)
+
+    @cached_property
+    def newly_broken(self) -> tuple[tuple[str, Broken], ...]:
+        """Pieces that cannot be read at head and did not stand so at base."""
+        had = {piece.text for _, piece in self.before.broken}
+        return tuple((path, piece) for path, piece in self.after.broken if piece.text not in had)
+
+    def target(self, address: str) -> str | None:
+        """Where `moved` blocks take an address, None where they do not speak of it. Indexes are left out, modules kept whole."""
+        seen, at = set(), address
+        moved = self.after.moved
+        while at not in seen:
+            seen.add(at)
+            found = moved.get(at)
+            if found is None:
+                # An instance's move speaks for its resource: moved { from = a.b[0]  to = a.b["x"] }.
+                found = next((to for source, to in moved.items() if source.startswith(at + ".") and _base(source) == at), None)
+            if found is None:
+                break
+            at = found
+            if _base(at) in self.after.resources or _base(at) in self.after.modules:
+                return _base(at)
+        return at if at != address else None
+
+    @cached_property
+    def _sorted(self) -> tuple[tuple[tuple[Resource, Resource], ...], tuple[Resource, ...], tuple[Resource, ...]]:
+        """(both sides, left, came)."""
+        pairs: list[tuple[Resource, Resource]] = []
+        left: list[Resource] = []
+        taken: set[str] = set()
+        addresses, paths = self.unreadable
+        for old_table, new_table in ((self.before.resources, self.after.resources), (self.before.modules, self.after.modules)):
+            for address, old in old_table.items():
+                new = new_table.get(address)
+                if new is None:
+                    to = self.target(address)
+                    if to is not None:
+                        new = new_table.get(to)
+                        if new is None:
+                            continue  # moved into a module or another address that is not declared here
+                if new is not None:
+                    pairs.append((old, new))
+                    taken.add(new.address)
+                elif address not in addresses and old.path not in paths:
+                    left.append(old)
+        broken = {".".join(piece.labels) for _, piece in self.before.broken if piece.labels}
+        whole = {path for path, piece in self.before.broken if not piece.labels}
+        came = [
+            new
+            for table in (self.after.resources, self.after.modules)
+            for address, new in table.items()
+            if address not in taken and address not in broken and new.path not in whole
+        ]
+        return tuple(pairs), tuple(left), tuple(came)
+
+    @cached_property
+    def changed(self) -> tuple[Pair, ...]:
+        """What stands on both sides and does not say the same."""
+        out = []
+        for old, new in self._sorted[0]:
+            if not self.scope_changed and old.body == new.body and old.address == new.address:
+                continue
+            before, after = self.before.body(old), self.after.body(new)
+            if before != after or old.address != new.address:
+                out.append(Pair(old, new, before, after))
+        return tuple(out)
+
+    @cached_property
+    def renamed(self) -> tuple[Pair, ...]:
+        """Gone here and come there with the same type and nearly the same body, without a `moved` block."""
+        _, left, came = self._sorted
+        types: dict[str, tuple[list[Resource], list[Resource]]] = {}
+        removed = self.after.removed
+        for old in left:
+            if old.address not in removed:
+                types.setdefault(old.type, ([], []))[0].append(old)
+        for new in came:
+            if new.type in types:
+                types[new.type][1].append(new)
+        found = []
+        for olds, news in types.values():
+            if not news or len(olds) * len(news) > COMPARED:
+                continue
+            ranked = sorted(
+                ((_alike(self.before.body(old), self.after.body(new)), old.address, new.address) for old in olds for new in news),
+                key=lambda row: (-row[0], row[1], row[2]),
+            )
+            used: set[str] = set()
+            for share, source, to in ranked:
+                if share >= ALIKE and source not in used and to not in used:
+                    used |= {source, to}
+                    old = next(one for one in olds if one.address == source)
+                    new = next(one for one in news if one.address == to)
+                    found.append(Pair(old, new, self.before.body(old), self.after.body(new)))
+        return tuple(found)
+
+    @cached_property
+    def gone(self) -> tuple[Resource, ...]:
+        """What stood at base and neither stands, nor was moved, nor renamed; `removed` blocks are not looked at."""
+        renamed = {pair.old.address for pair in self.renamed}
+        return tuple(old for old in self._sorted[1] if old.address not in renamed)
+
+    @cached_property
+    def new(self) -> tuple[Resource, ...]:
+        """What stands at head only."""
+        renamed = {pair.new.address for pair in self.renamed}
+        return tuple(new for new in self._sorted[2] if new.address not in renamed)
+
+    @property
+    def kept(self) -> Iterator[Pair]:
+        """Everything that changed in place, renames included."""
+        yield from self.changed
+        yield from self.renamed
+
+
+def _base(address: str) -> str:
+    """A resource's or call's address without its index; something inside a module as it is."""
+    parts = address.split(".")
+    if parts[0] == "module" and len(parts) > 3:
+        return address
+    return ".".join(parts[:2])
+
+
+def _alike(one: Block, other: Block) -> float:
+    """The share of arguments, nested blocks included, that say the same."""
+    left, right = _sayings(one), _sayings(other)
+    if not left and not right:
+        return 1.0
+    return len(left & right) / max(len(left), len(right))
+
+
+def _sayings(block: Block) -> set[str]:
+    return {f"{name} = {value.text}" for name, value in block.attributes.items()} | {
+        f"{child.type} {content(child)}" for child in block.blocks if child.type != "lifecycle"
+    }
+
+
+Judge = Callable[[Step], Iterable[Effect]]
+
+
+def judged(found: Iterable[Step], judge: Judge) -> Iterator[Effect]:
+    """The effects of every step of a change, each thing once: what a directory says of itself is not said again for its variables files."""
+    said: set[tuple[str, str, str]] = set()
+    for step in found:
+        for effect in judge(step):
+            name = effect.subject.rpartition("module.")[2] if step.through is not None else effect.subject
+            key = (effect.rule, step.directory, name)
+            if key in said and (step.through is not None or step.variables_file is not None):
+                continue
+            said.add(key)
+            if step.environment is not None and effect.environment is None:
+                effect = replace(effect, environment=step.environment)
+            yield effect
+
+
+def steps(change: Change, files: Sequence[FileChange]) -> Iterator[Step]:
+    """Every configuration that `files` touch, before and after: directories first, then variables files, then module calls."""
+    directories: dict[str, None] = {}
+    variables_files: dict[str, FileChange] = {}
+    for file in files:
+        for path in dict.fromkeys((file.base_path, file.path)):
+            if path.endswith(ENDINGS) or _automatic(path):
+                directories[directory_of(path)] = None
+            elif path.endswith((".tfvars", ".tfvars.json")):
+                variables_files[file.path] = file
+    found: list[Step] = []
+    for base, head in _paired(change, files, tuple(directories)):
+        if place_of(head + "/x") in SILENT and place_of(base + "/x") in SILENT:
+            continue
+        before, after = configuration(change.before, base), configuration(change.after, head)
+        step = Step(head, before, after, whole=not before or not after)
+        found.append(step)
+        yield step
+    for path, file in variables_files.items():
+        if place_of(path) in SILENT:
+            continue
+        owner = next((folder for folder in _upwards(directory_of(path)) if configuration(change.after, folder).variables), None)
+        if owner is None:
+            continue
+        old = variables(change.before, file.base_path) if file.old is not None else {}
+        new = variables(change.after, file.path) if file.new is not None else {}
+        if old and new:
+            before = configuration(change.before, owner).with_values(old)
+            yield Step(owner, before, configuration(change.after, owner).with_values(new), variables_file=path)
+    yield from _calls(change, found)
+
+
+def _automatic(path: str) -> bool:
+    return path.rpartition("/")[2] in ("terraform.tfvars", "terraform.tfvars.json") or path.endswith((".auto.tfvars", ".auto.tfvars.json"))
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    for _ in range(4):
+        yield folder
+        if not folder:
+            return
+        folder = directory_of(folder)
+
+
+def _paired(change: Change, files: Sequence[FileChange], directories: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """(directory at base, at head): a directory whose files all went to one new directory was moved, not removed."""
+    moved: dict[str, str] = {}
+    for directory in directories:
+        if _declares(change.after, directory) or not _declares(change.before, directory):
+            continue
+        targets = {directory_of(file.path) for file in files if file.renamed and directory_of(file.base_path) == directory}
+        fresh = [target for target in targets if _declares(change.after, target) and not _declares(change.before, target)]
+        if len(fresh) == 1:
+            moved[directory] = fresh[0]
+    for directory in directories:
+        if directory in moved:
+            yield directory, moved[directory]
+        elif directory not in moved.values():
+            yield directory, directory
+
+
+def _declares(tree: object, directory: str) -> bool:
+    return any(name.endswith(ENDINGS) and entry.is_file for name, entry in tree.list(directory).items())  # type: ignore[attr-defined]
+
+
+def local_source(directory: str, call: Resource) -> str | None:
+    """The directory a module call takes its module from, None where it is not in this repository."""
+    source = call.body.get("source")
+    if source is None or not isinstance(source.value, str) or not source.value.startswith(("./", "../")):
+        return None
+    path = posixpath.normpath(posixpath.join(directory, source.value))
+    return None if path.startswith("..") else "" if path == "." else path
+
+
+_META = frozenset({"source", "version", "count", "for_each", "providers", "depends_on"})
+
+
+def _calls(change: Change, found: Iterable[Step]) -> Iterator[Step]:
+    """Local modules as a changed call sees them: its arguments in place of the defaults."""
+    budget = CALLS
+    for step in found:
+        for pair in step.changed:
+            if pair.new.type != "module":
+                continue
+            base, head = local_source(step.before.directory, pair.old), local_source(step.directory, pair.new)
+            if base is None or head is None:
+                continue
+            old, new = _arguments(pair.before), _arguments(pair.after)
+            if old == new and base == head:
+                continue
+            budget -= 1
+            if budget < 0:
+                return
+            before = configuration(change.before, base).with_values(old)
+            after = configuration(change.after, head).with_values(new)
+            if before and after:
+                yield Step(step.directory, before, after, through=pair.new)
+
+
+def _arguments(call: Block) -> Mapping[str, Expression]:
+    return {name: value for name, value in call.attributes.items() if name not in _META}
