@@ -28,6 +28,11 @@ CLASSES = {
     "aws_backup_plan": "backup plan",
     "aws_backup_selection": "backup plan",
 }
+EXTRA = {
+    # Arguments of older provider versions that are still in use, from their documentation ("changing this forces a new resource").
+    "aws_db_instance": ["name~"],
+    "azurerm_kubernetes_cluster": ["agent_pool_profile.name", "agent_pool_profile.os_type", "agent_pool_profile.vnet_subnet_id"],
+}
 
 
 def main(replaced: str, stateful: str) -> None:
@@ -40,6 +45,7 @@ def main(replaced: str, stateful: str) -> None:
             computed = set(facts.get("oc", ()))
             words = [path + "~" * (path in computed) for path in facts.get("f", ())]
             words += ["?" + path + "~" * (path in computed) for path in facts.get("m", ())]
+            words += EXTRA.get(name, [])
             if words:
                 lines.append(" ".join([name, *words]))
     (HERE / "terraform_replaced.txt").write_text("".join(f"{line}\n" for line in sorted(lines)))

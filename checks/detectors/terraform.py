@@ -275,15 +275,14 @@ def _count(number: int, noun: str) -> str:
 
 # Modules.
 
-_HOLDS_NOTHING = re.compile(r"(^|/)(terraform-)?(null-label|label)(/|$)|/label/null|//?utils?(/|$)|data-only")
+_HOLDS_NOTHING = re.compile(r"(^|/)(terraform-)?(null-label|label)(/|$)|/label/null|//?utils?(/|$)|remote-state|stack-config|data-only")
 
 
 def _contents(change: Change, before: Configuration, call: Resource) -> list[Resource] | None:
     """The resources of the module a call names, nested local modules included; None where it is not in this repository."""
     folder = local_source(before.directory, call)
     if folder is None:
-        source = call.body.get("source")
-        return [] if source is not None and isinstance(source.value, str) and _HOLDS_NOTHING.search(source.value) else None
+        return [] if _holds_nothing(call) else None
     found: list[Resource] = []
     queue = [folder]
     seen: set[str] = set()
@@ -296,10 +295,17 @@ def _contents(change: Change, before: Configuration, call: Resource) -> list[Res
         found += inner.resources.values()
         for nested in inner.modules.values():
             below = local_source(at, nested)
-            if below is None:
+            if below is not None:
+                queue.append(below)
+            elif not _holds_nothing(nested):
                 return None
-            queue.append(below)
     return found
+
+
+def _holds_nothing(call: Resource) -> bool:
+    """Whether the module a call names is known to compute names or read state only."""
+    source = call.body.get("source")
+    return source is not None and isinstance(source.value, str) and _HOLDS_NOTHING.search(source.value) is not None
 
 
 def _module_loss(change: Change, before: Configuration, call: Resource) -> tuple[Severity, Reversible]:
@@ -483,18 +489,24 @@ def _lost_by_loop(before: Expression, after: Expression) -> list[str]:
 
 
 def _collection(each: Expression) -> tuple[str, frozenset[str]] | None:
-    """(the loop without what it runs over, the keys or items of that)."""
-    for part in each.walk():
-        if part.kind not in ("list", "map") or not (part.pairs or part.items):
-            continue
-        if part.kind == "map" and all(key.kind == "literal" for key, _ in part.pairs):
-            keys = frozenset(key.key for key, _ in part.pairs)
-        elif part.kind == "list" and all(map(known, part.items)):
-            keys = frozenset(_identity(item) for item in part.items)
-        else:
-            continue
-        return each.text.replace(part.text, "…", 1), keys
-    return None
+    """(the loop without what it runs over, the keys that come out) of `for k, v in {…} : k => …` and its likes over a written-out collection."""
+    if each.kind == "call" and each.name in ("toset", "tomap") and len(each.items) == 1:
+        each = each.items[0]
+    words = [part.name if part.kind == "other" else "" for part in each.items]
+    if each.kind != "other" or "in" not in words or ":" not in words[words.index("in") :]:
+        return None
+    at, colon = words.index("in") + 1, words.index(":", words.index("in"))
+    over, result = each.items[at], each.items[colon + 1]
+    first = words[2] if len(words) > 2 else ""
+    if result.kind != "reference" or result.name.partition(".")[0] != first:
+        return None
+    if over.kind == "map" and result.name == first and all(key.kind == "literal" for key, _ in over.pairs):
+        keys = frozenset(key.key for key, _ in over.pairs)
+    elif over.kind == "list" and all(map(known, over.items)):
+        keys = frozenset(_identity(item) for item in over.items)
+    else:
+        return None
+    return each.text.replace(over.text, "…", 1), keys
 
 
 def _identity(item: Expression) -> str:
@@ -655,18 +667,30 @@ def _changed(step: Step, before: Sequence[Expression], after: Sequence[Expressio
     left, right = _names_in(before), _names_in(after)
     words = _words(before), _words(after)
     if left == right:
-        return None if words[0] == words[1] else Confidence.LIKELY
+        simple = all(part.kind in _SIMPLE for value in (*before, *after) for part in value.walk())
+        return Confidence.LIKELY if simple and words[0] != words[1] else None
     roots = _resource_of(before), _resource_of(after)
     if (
         roots[0]
         and roots[1]
         and roots[0] != roots[1]
+        and roots[0].partition(".")[0] == roots[1].partition(".")[0]
         and all(root in table for root in roots for table in (step.before.resources, step.after.resources))
     ):
         return Confidence.LIKELY
-    if heavy and words[0] != words[1] and words[0] and words[1]:
+    if (
+        heavy
+        and words[0] != words[1]
+        and words[0]
+        and words[1]
+        and all(part.kind in _SIMPLE for value in (*before, *after) for part in value.walk())
+    ):
         return Confidence.POSSIBLE
     return None
+
+
+_SIMPLE = frozenset({"literal", "reference", "template", "list"})
+"""Kinds of which a difference in the literal parts is a difference in the value; of anything else it may be only another way to say it."""
 
 
 def _plain(values: Sequence[Expression]) -> list[str]:

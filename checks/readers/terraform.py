@@ -96,9 +96,10 @@ class Configuration:
     _bodies: dict[str, Block] = field(default_factory=dict, compare=False, repr=False)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.resources or self.data or self.modules or self.settings or self.providers or self.broken or self.variables or self.locals
-        )
+        return any((
+            self.resources, self.data, self.modules, self.settings, self.providers, self.broken, self.variables, self.locals,
+            self.moved, self.removed, self.imports,
+        ))  # fmt: skip
 
     def resolve(self, expression: Expression) -> Expression:
         """`expression` with everything known put in. What is not known stays as its canonical text."""

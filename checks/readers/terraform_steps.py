@@ -7,6 +7,7 @@ Order of judging an address: it still stands, `moved`, `removed`, renamed with t
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -262,7 +263,7 @@ def steps(change: Change, files: Sequence[FileChange]) -> Iterator[Step]:
                 variables_files[file.path] = file
     found: list[Step] = []
     for base, head in _paired(change, files, tuple(directories)):
-        if place_of(head + "/x") in SILENT and place_of(base + "/x") in SILENT:
+        if place_of(head + "/x") in SILENT:
             continue
         before, after = configuration(change.before, base), configuration(change.after, head)
         step = Step(head, before, after, whole=not before or not after)
@@ -279,7 +280,7 @@ def steps(change: Change, files: Sequence[FileChange]) -> Iterator[Step]:
         if old and new:
             before = configuration(change.before, owner).with_values(old)
             yield Step(owner, before, configuration(change.after, owner).with_values(new), variables_file=path)
-    yield from _calls(change, found)
+    yield from _calls(change, found, frozenset(directories))
 
 
 def _automatic(path: str) -> bool:
@@ -300,10 +301,12 @@ def _paired(change: Change, files: Sequence[FileChange], directories: tuple[str,
     for directory in directories:
         if _declares(change.after, directory) or not _declares(change.before, directory):
             continue
-        targets = {directory_of(file.path) for file in files if file.renamed and directory_of(file.base_path) == directory}
-        fresh = [target for target in targets if _declares(change.after, target) and not _declares(change.before, target)]
-        if len(fresh) == 1:
-            moved[directory] = fresh[0]
+        here = [file for file in files if file.base_path.endswith(ENDINGS) and directory_of(file.base_path) == directory]
+        targets = Counter(directory_of(file.path) for file in here if file.renamed)
+        for target, count in targets.most_common(1):
+            fresh = _declares(change.after, target) and not _declares(change.before, target)
+            if fresh and 2 * count > len(here) and (place_of(target + "/x") in SILENT) == (place_of(directory + "/x") in SILENT):
+                moved[directory] = target
     for directory in directories:
         if directory in moved:
             yield directory, moved[directory]
@@ -327,15 +330,15 @@ def local_source(directory: str, call: Resource) -> str | None:
 _META = frozenset({"source", "version", "count", "for_each", "providers", "depends_on"})
 
 
-def _calls(change: Change, found: Iterable[Step]) -> Iterator[Step]:
-    """Local modules as a changed call sees them: its arguments in place of the defaults."""
+def _calls(change: Change, found: Iterable[Step], changed: frozenset[str]) -> Iterator[Step]:
+    """Local modules as a changed call sees them: its arguments in place of the defaults. A module that changes itself is judged where it stands."""
     budget = CALLS
     for step in found:
         for pair in step.changed:
             if pair.new.type != "module":
                 continue
             base, head = local_source(step.before.directory, pair.old), local_source(step.directory, pair.new)
-            if base is None or head is None:
+            if base is None or head is None or head in changed:
                 continue
             old, new = _arguments(pair.before), _arguments(pair.after)
             if old == new and base == head:
