@@ -38,6 +38,8 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,
     "kubernetes_access": _MANIFESTS,
+    "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
+    "database_locks": _MIGRATIONS,
 }
 
 

@@ -56,6 +56,7 @@ _NO_FILE = re.compile(
     r"(?:^|/)(?:[\w.-]*(?:seeds?|fixtures?|dump|sample|mock|test[-_]?data|dummy[-_]?data)(?:[-_.][\w.-]*)?|schema|structure|tables|full[-_]schema|current[-_]schema)\.sql$",
     re.IGNORECASE,
 )
+_DECLARED = re.compile(r"(?:^|/)(?:[\w]+[-_.])*(?:grants?|roles|permissions|privileges|policies|rls)(?:[-_.][\w]+)*\.sql$", re.IGNORECASE)
 _FLYWAY = re.compile(r"(?:^|/)([VUR])(\d[\w.]*?)?__[^/]+\.sql$")
 _NUMBERED = re.compile(r"(?:^|/)\d{1,17}[-_.][^/]+\.sql$")
 _PAIRED = re.compile(r"^(.*)\.(up|down|do|undo)\.sql$", re.IGNORECASE)
@@ -87,6 +88,8 @@ def framework_of(path: str) -> str:
 
 
 def _sql_framework(path: str) -> str:
+    if _DECLARED.search(path) and not _FOLDER.search(path):
+        return "declared"
     if _NO_FILE.search(path) or (_NO_FOLDER.search(path) and not _FOLDER.search(path[_last_end(_NO_FOLDER, path) - 1 :])):
         return ""
     name = path.rpartition("/")[2].lower()
@@ -219,5 +222,5 @@ def _paired(data: bytes, path: str, down: bytes | None) -> Migration:
 
 
 _READERS: dict[str, Callable[[bytes, str, bytes | None], Migration]] = {
-    "prisma": _sql, "flyway": _sql, "sql": _sql, "numbered": _sql, "pair-folder": _paired, "pair-file": _paired,
+    "declared": _sql, "prisma": _sql, "flyway": _sql, "sql": _sql, "numbered": _sql, "pair-folder": _paired, "pair-file": _paired,
 }  # fmt: skip

@@ -292,6 +292,7 @@ def _drop(node: Json) -> Iterator[Made]:
         )
         if there
     )
+    details = (*details, ("dialect", "postgres"))
     for item in node.get("objects", ()):
         items = item.get("List", {}).get("items")
         if items is None and "ObjectWithArgs" in item:

@@ -77,7 +77,7 @@ def sequence(change: Change, files: Iterable[FileChange]) -> Sequenced:
             pass
         if after is None and before is not None:
             known.update(map(_key, before.up))
-            if before.up:
+            if before.up and before.framework != "declared":
                 out.rewritten.append(Rewritten(file.path, "deleted", before.up))
             continue
         assert after is not None
@@ -98,7 +98,9 @@ def sequence(change: Change, files: Iterable[FileChange]) -> Sequenced:
         out.unread += [(file.path, item) for item in after.unread if item.text not in seen]
         if added:
             planned.append((after, after.up))
-        if (
+        if after.framework == "declared":
+            pass
+        elif (
             file.base_path.rpartition("/")[2] != file.path.rpartition("/")[2]
             and version_of(file.base_path)[1:] != version_of(file.path)[1:]
         ):
@@ -254,6 +256,16 @@ class History:
                 if operation.verb == "drop":
                     return None
         return None
+
+    def granted(self, path: str, wanted: Operation) -> bool:
+        """Whether an older migration grants the same to the same."""
+        words = [_bare(wanted.name.partition(",")[0]), *([_bare(wanted.table)] if wanted.table else [])]
+        return any(
+            _key(operation) == _key(wanted)
+            for older in self.older(path)
+            for operation in self._read(older, words)
+            if operation.verb == "grant"
+        )
 
     def _read(self, path: str, words: Sequence[bytes]) -> Sequence[Operation]:
         try:
