@@ -40,6 +40,9 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "kubernetes_access": _MANIFESTS,
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
+    "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
+    "workflow_supply": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
+    "workflow_checks": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
 }
 
 
