@@ -1,1 +1,1 @@
-"""The demo: a real server, a real repository, and a stand-in for GitHub on this machine."""
+"""The demonstration: the real server against a stand-in for GitHub, and the story of the pull request that caused an outage."""
