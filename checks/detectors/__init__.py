@@ -37,6 +37,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,
+    "kubernetes": _MANIFESTS,
     "kubernetes_access": _MANIFESTS,
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,

@@ -29,6 +29,8 @@ class Unknown:
 
     text: str
     block: bool = False
+    negated: bool = False
+    """`not` of something unknown: where one branch must be chosen, unknown things are taken to be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _parsed(data: bytes, path: str) -> tuple[_Step, ...]:
 def render(data: bytes, path: str, values: Any = None, both: bool = True) -> Rendered:
     """The template's text under `values` (ordinary values of `values.yaml`, None if there is none).
 
-    `both`: of an unknown condition both branches are kept; otherwise only the first. Raises `Unreadable` over its bounds.
+    `both`: of an unknown condition both branches are kept; otherwise the one where the unknown thing is there. Raises `Unreadable` over its bounds.
     """
     root: dict[str, Any] = {"Values": Unknown(".Values") if values is None else values}
     run = _Run(path, root, both)
@@ -166,17 +168,12 @@ class _Run:
         return _shown(value)
 
     def choose(self, step: _Step, dot: Any, names: dict[str, Any]) -> None:
-        unknown = False
         for condition, body in step.branches:
             value = evaluate(condition, dot, names) if condition else True
-            if isinstance(value, Unknown):
-                if self.both or not unknown:
-                    self.go(body, dot, dict(names))
-                unknown = True
-            elif value and not (unknown and not self.both):
+            if isinstance(value, Unknown) and self.both:
+                self.go(body, dot, dict(names))
+            elif (isinstance(value, Unknown) and not value.negated) or (not isinstance(value, Unknown) and value):
                 self.go(body, dot, names)
-                return
-            elif value:
                 return
 
     def with_(self, step: _Step, dot: Any, names: dict[str, Any]) -> None:
@@ -296,7 +293,7 @@ def _pipeline(tokens: list[str], at: int, dot: Any, names: dict[str, Any], depth
         value, at = _command(tokens, at + 1, dot, names, value, True, depth)
     if isinstance(value, Unknown) and depth == 0:
         text = " ".join(tokens[start:at])
-        value = Unknown(_plain(text), value.block)
+        value = Unknown(_plain(text), value.block, value.negated)
     return value, at
 
 
@@ -391,6 +388,8 @@ def _call(name: str, args: list[Any]) -> Any:
         return args[-1] if args[-1] not in (None, "") else Unknown("required")
     if name == "tpl" and args:
         return args[0] if isinstance(args[0], str) and "{{" not in args[0] else Unknown("tpl")
+    if name == "not" and args and isinstance(args[0], Unknown):
+        return Unknown(args[0].text, negated=not args[0].negated)
     if any(isinstance(arg, Unknown) for arg in args):
         return next(Unknown(arg.text, arg.block) for arg in args if isinstance(arg, Unknown))
     simple = _SIMPLE.get(name)

@@ -104,19 +104,21 @@ def at(tree: Tree, directory: str) -> tuple[str, Kustomization] | None:
 
 
 def reach(tree: Tree, directory: str) -> dict[str, tuple[str, int]]:
-    """Every file and remote base a directory's kustomization leads to, with the kustomization and line that name it first."""
+    """Every file and remote base a directory's kustomization leads to: the kustomization that names it, and the line of `directory`'s own
+    kustomization that leads there.
+    """
     out: dict[str, tuple[str, int]] = {}
-    waiting = [directory]
+    waiting = [(directory, 0)]
     seen = {directory}
     while waiting and len(out) < FILES:
-        here = waiting.pop()
+        here, top = waiting.pop()
         found = at(tree, here)
         if found is None:
             continue
         path, kustomization = found
         for entry, line in kustomization.resources:
             if remote(entry):
-                out.setdefault(entry, (path, line))
+                out.setdefault(entry, (path, top or line))
                 continue
             target = posixpath.normpath(posixpath.join(here, entry))
             if target.startswith(".."):
@@ -125,9 +127,9 @@ def reach(tree: Tree, directory: str) -> dict[str, tuple[str, int]]:
             if known is not None and known.is_directory:
                 if target not in seen:
                     seen.add(target)
-                    waiting.append(target)
+                    waiting.append((target, top or line))
             elif known is not None:
-                out.setdefault(target, (path, line))
+                out.setdefault(target, (path, top or line))
     return out
 
 

@@ -80,6 +80,7 @@ def manifests(change: Change, files: Sequence[FileChange]) -> Manifests:
     before: dict[str, list[Object]] = {}
     after: dict[str, list[Object]] = {}
     unread: list[tuple[str, Side, Unread]] = []
+    torn: set[str] = set()
     for old_path, new_path in sorted(_places(change, files), key=str):
         old = _file(change.before, old_path)
         new = _file(change.after, new_path)
@@ -90,9 +91,13 @@ def manifests(change: Change, files: Sequence[FileChange]) -> Manifests:
         after.setdefault(here, []).extend(new.objects if new else ())
         known = {item.text for item in old.unread} if old else set()
         unread.extend((here, Side.HEAD, item) for item in (new.unread if new else ()) if item.text not in known)
+        if (new is not None and new.unread) or (old is not None and old.unread):
+            torn.add(here)
         if new is None and old is not None:
             unread.extend((here, Side.BASE, item) for item in old.unread)
-    return Manifests(tuple(_paired(change, before, after)), tuple(unread))
+    # What one side of a file hides, the other side neither adds nor removes.
+    pairs = (pair for pair in _paired(change, before, after) if (pair.old is not None and pair.new is not None) or pair.some.path not in torn)
+    return Manifests(tuple(pairs), tuple(unread))
 
 
 def _places(change: Change, files: Sequence[FileChange]) -> set[tuple[str | None, str | None]]:
