@@ -35,16 +35,53 @@ from checks.readers.kubernetes import Object
 from checks.readers.manifests import Manifests, Pair, deployed, manifests, once
 
 _R = Reversible
-REMOVED = Rule("kubernetes/object-removed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, _R.PARTLY, "A Kubernetes object is removed", confidence=Confidence.LIKELY)
-DATA = Rule("kubernetes/data-removed", Hazard.DATA_DESTROYED, Severity.CRITICAL, _R.NO, "A Kubernetes object that holds data is removed", confidence=Confidence.LIKELY)
-LEFT_OUT = Rule("kubernetes/resource-left-out", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, _R.PARTLY, "A kustomization no longer includes something", confidence=Confidence.LIKELY)
-FORGOTTEN = Rule("kubernetes/object-forgotten", Hazard.RESOURCE_FORGOTTEN, Severity.LOW, _R.YES, "An object leaves the repository but stays in the cluster")
-REPLACED = Rule("kubernetes/immutable-field-changed", Hazard.RESOURCE_REPLACED, Severity.MODERATE, _R.PARTLY, "A field that cannot change in place is changed")
+REMOVED = Rule(
+    "kubernetes/object-removed",
+    Hazard.RESOURCE_DESTROYED,
+    Severity.MODERATE,
+    _R.PARTLY,
+    "A Kubernetes object is removed",
+    confidence=Confidence.LIKELY,
+)
+DATA = Rule(
+    "kubernetes/data-removed",
+    Hazard.DATA_DESTROYED,
+    Severity.CRITICAL,
+    _R.NO,
+    "A Kubernetes object that holds data is removed",
+    confidence=Confidence.LIKELY,
+)
+LEFT_OUT = Rule(
+    "kubernetes/resource-left-out",
+    Hazard.RESOURCE_DESTROYED,
+    Severity.MODERATE,
+    _R.PARTLY,
+    "A kustomization no longer includes something",
+    confidence=Confidence.LIKELY,
+)
+FORGOTTEN = Rule(
+    "kubernetes/object-forgotten",
+    Hazard.RESOURCE_FORGOTTEN,
+    Severity.LOW,
+    _R.YES,
+    "An object leaves the repository but stays in the cluster",
+)
+REPLACED = Rule(
+    "kubernetes/immutable-field-changed",
+    Hazard.RESOURCE_REPLACED,
+    Severity.MODERATE,
+    _R.PARTLY,
+    "A field that cannot change in place is changed",
+)
 STORAGE = Rule("kubernetes/storage-protection-removed", Hazard.PROTECTION_REMOVED, Severity.HIGH, _R.PARTLY, "Volumes are no longer kept")
 ZERO = Rule("kubernetes/scaled-to-zero", Hazard.AVAILABILITY_REDUCED, Severity.HIGH, _R.YES, "A workload is stopped")
-BUDGET = Rule("kubernetes/disruption-budget-weakened", Hazard.AVAILABILITY_REDUCED, Severity.MODERATE, _R.YES, "A disruption budget is gone")
+BUDGET = Rule(
+    "kubernetes/disruption-budget-weakened", Hazard.AVAILABILITY_REDUCED, Severity.MODERATE, _R.YES, "A disruption budget is gone"
+)
 PROBE = Rule("kubernetes/probe-removed", Hazard.AVAILABILITY_REDUCED, Severity.MODERATE, _R.YES, "A container is no longer probed")
-LIMIT = Rule("kubernetes/memory-limit-removed", Hazard.AVAILABILITY_REDUCED, Severity.LOW, _R.YES, "A container's memory is no longer limited")
+LIMIT = Rule(
+    "kubernetes/memory-limit-removed", Hazard.AVAILABILITY_REDUCED, Severity.LOW, _R.YES, "A container's memory is no longer limited"
+)
 ABRUPT = Rule("kubernetes/rollout-abrupt", Hazard.AVAILABILITY_REDUCED, Severity.MODERATE, _R.YES, "A rollout replaces every pod at once")
 
 _ELSEWHERE = {
@@ -241,7 +278,10 @@ def _left_out(change: Change, files: Sequence[FileChange], found: Manifests) -> 
         lost = [
             (target, line)
             for target, (source, line) in base.items()
-            if (source == file.base_path or source not in touched) and _unversioned(target) not in everywhere and target not in said and _still_there(change, target)
+            if (source == file.base_path or source not in touched)
+            and _unversioned(target) not in everywhere
+            and target not in said
+            and _still_there(change, target)
         ]
         if lost:
             said |= {target for target, _ in lost}
@@ -343,7 +383,12 @@ def _claims(node: Node) -> Node:
     """Claim templates without what the API server fills in or ignores."""
     kept = []
     for claim in node.items or ():
-        parts = [claim.get("metadata", "name"), claim.get("spec", "storageClassName"), claim.get("spec", "accessModes"), claim.get("spec", "resources")]
+        parts = [
+            claim.get("metadata", "name"),
+            claim.get("spec", "storageClassName"),
+            claim.get("spec", "accessModes"),
+            claim.get("spec", "resources"),
+        ]
         kept.append(Node(line=claim.line, items=tuple(part or Node(line=claim.line, text="") for part in parts)))
     return Node(line=node.line, items=tuple(kept))
 
@@ -359,7 +404,13 @@ def _short(node: Node) -> str | None:
 
 def _storage(old: Object, new: Object) -> Iterator[Effect]:
     reclaim: tuple[str, ...] | None
-    reclaim = ("reclaimPolicy",) if old.kind == "StorageClass" else ("spec", "persistentVolumeReclaimPolicy") if old.kind == "PersistentVolume" else None
+    reclaim = (
+        ("reclaimPolicy",)
+        if old.kind == "StorageClass"
+        else ("spec", "persistentVolumeReclaimPolicy")
+        if old.kind == "PersistentVolume"
+        else None
+    )
     checks: list[tuple[tuple[str, ...], str]] = [(reclaim, "Delete")] if reclaim else []
     if old.kind == "StatefulSet":
         checks += [(("spec", "persistentVolumeClaimRetentionPolicy", when), "Retain") for when in ("whenDeleted", "whenScaled")]
@@ -371,7 +422,11 @@ def _storage(old: Object, new: Object) -> Iterator[Effect]:
                 message=f"{keys[-1]} of {new.key.title} is Delete: volumes go with their claims instead of being kept.",
             )  # fmt: skip
     for name, pattern in _KEEP:
-        if pattern.search(old.annotation(name) or "") and not pattern.search(new.annotation(name) or "") and "⟦" not in (new.annotation(name) or ""):
+        if (
+            pattern.search(old.annotation(name) or "")
+            and not pattern.search(new.annotation(name) or "")
+            and "⟦" not in (new.annotation(name) or "")
+        ):
             yield STORAGE.effect(
                 subject=f"{new.key.title} {name}", path=new.path, line=new.line, before=old.annotation(name), after=new.annotation(name),
                 message=f"{new.key.title} is no longer kept when it leaves the repository or the release.",

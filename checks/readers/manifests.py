@@ -96,7 +96,9 @@ def manifests(change: Change, files: Sequence[FileChange]) -> Manifests:
         if new is None and old is not None:
             unread.extend((here, Side.BASE, item) for item in old.unread)
     # What one side of a file hides, the other side neither adds nor removes.
-    pairs = (pair for pair in _paired(change, before, after) if (pair.old is not None and pair.new is not None) or pair.some.path not in torn)
+    pairs = (
+        pair for pair in _paired(change, before, after) if (pair.old is not None and pair.new is not None) or pair.some.path not in torn
+    )
     return Manifests(tuple(pairs), tuple(unread))
 
 
