@@ -33,6 +33,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
     "tests_removed": _TESTS,
     "tests_skipped": _TESTS,
+    "secrets": ("**",),
     "terraform": ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json"),
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
