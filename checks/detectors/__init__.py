@@ -29,12 +29,16 @@ _TESTS = (
 )  # fmt: skip
 """Files of test cases; Rust keeps them beside the code."""
 
+_TERRAFORM = ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json")
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "hidden": ("**",),
     "tests_removed": _TESTS,
     "tests_skipped": _TESTS,
     "secrets": ("**",),
     "terraform": ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json"),
+    "terraform": _TERRAFORM,
+    "terraform_protection": _TERRAFORM,
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,

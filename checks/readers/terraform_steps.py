@@ -15,7 +15,7 @@ from functools import cached_property
 from checks.model import Change, Effect, Environment, FileChange, Side
 from checks.places import Place, environment_of, place_of
 from checks.readers.hcl import Block, Broken, Expression
-from checks.readers.terraform import ENDINGS, Configuration, Resource, configuration, content, directory_of, variables
+from checks.readers.terraform import ENDINGS, Configuration, Resource, configuration, content, directory_of, references, variables
 
 CALLS = 60
 """Module calls looked into in one change."""
@@ -209,6 +209,16 @@ class Step:
         """Everything that changed in place, renames included."""
         yield from self.changed
         yield from self.renamed
+
+
+def companion(configuration: Configuration, resource: Resource, resource_type: str) -> Resource | None:
+    """A resource of another type that refers to this one: what used to be an argument of a bucket is a resource of its own now."""
+    for other in configuration.resources.values():
+        if other.type == resource_type and any(
+            name == resource.address or name.startswith(resource.address + ".") for name in references(other.body)
+        ):
+            return other
+    return None
 
 
 def _base(address: str) -> str:
