@@ -150,7 +150,7 @@ def _play(stage: Stage) -> None:
     stage.settle()
     run = stage.show(second)
     stage.expect(run.conclusion == "failure", "the gate is green before the plan was seen")
-    stage.expect("state-kept" not in _plain(run.title), "the database still counts as lost")
+    stage.expect("aws_db_instance" not in _plain(run.summary), "the database still counts as lost")
 
     stage.step(4, "Trusted CI makes the plan for this head and publishes its digest.")
     from checks.plans import digest_file

@@ -64,13 +64,14 @@ class Mirrors:
 
     def fetch(self, repository: int, address: str, token: str, refs: Sequence[tuple[str, str]]) -> Path:
         """Bring refs (theirs, ours) of a repository here. Raises `GitError`. Blocks: call it in a thread."""
-        from git import GitCommandError, Repo
+        from git import Git, GitCommandError, Repo
 
         path = self.path(repository)
         with self.lock(repository):
             if not (path / "HEAD").exists():
                 shutil.rmtree(path, ignore_errors=True)
-                Repo.init(path, bare=True, template="").close()
+                words = ["git", "init", "--quiet", "--bare", "--template=", str(path)]
+                Git(self._directory).execute(words, env={**_hidden(), **environment()})
             words = [
                 "git",
                 *_FETCH,
