@@ -32,6 +32,14 @@ _TESTS = (
 _TERRAFORM = ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json")
 
 REGISTER: dict[str, tuple[str, ...]] = {
+    "agent_permissions": (
+        "**/.{claude,codex,gemini,cursor,kiro,amazonq,windsurf,devin,roo,openhands,amp,opencode,goose,cline,continue,vscode,devcontainer}/**",
+        "**/{.mcp.json,.roomodes,.aider.conf.yml,opencode.json,opencode.jsonc,.devcontainer.json}",
+        ".github/workflows/*.{yml,yaml,md}",
+        ".github/{agents,hooks,copilot}/**",
+        ".github/mcp.json",
+        "{scripts,script,tools,bin,hack,hooks,.hooks}/**.{sh,py,js,mjs,ts}",
+    ),
     "hidden": ("**",),
     "tests_removed": _TESTS,
     "tests_skipped": _TESTS,

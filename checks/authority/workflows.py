@@ -1,0 +1,616 @@
+"""Workflows that run an agent: there it acts with nobody to ask.
+
+Docs: github.com/anthropics/claude-code-action docs/{usage,security,configuration}.md; github.com/openai/codex-action README;
+github.com/google-github-actions/run-gemini-cli README (it always runs with --yolo); github.github.com/gh-aw/reference/{frontmatter,tools,safe-outputs}.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+
+from checks.authority.claude_code import allowed, denied, split_tools
+from checks.authority.commands import shell
+from checks.authority.nouns import Authority, Draft, Force, Grant, Limit, Verb
+from checks.authority.sources import Folder, dotted, servers, truth
+from checks.model import Severity, Unreadable
+from checks.readers.documents import Node, json_node
+from checks.readers.workflow import Job, Step, Workflow, workflow
+
+FOLDER = ".github/workflows"
+Fill = Callable[[Draft, Workflow, Job, Step], None]
+UNTRUSTED = {
+    "issue_comment": "comments",
+    "issues": "new issues",
+    "discussion": "discussions",
+    "discussion_comment": "comments",
+    "pull_request_target": "pull requests from forks",
+    "pull_request_review": "reviews",
+    "pull_request_review_comment": "review comments",
+    "workflow_run": "other workflows' runs",
+}
+FILE = "whoever may change the workflow"
+
+ACTIONS = {
+    "anthropics/claude-code-action": ("claude-code", "Claude Code"),
+    "anthropics/claude-code-base-action": ("claude-code", "Claude Code"),
+    "openai/codex-action": ("codex", "Codex"),
+    "google-github-actions/run-gemini-cli": ("gemini-cli", "Gemini CLI"),
+    "google-gemini/gemini-cli-action": ("gemini-cli", "Gemini CLI"),
+    "sst/opencode/github": ("opencode", "OpenCode"),
+    "anomalyco/opencode/github": ("opencode", "OpenCode"),
+    "all-hands-ai/openhands-resolver": ("openhands", "OpenHands"),
+    "augmentcode/augment-agent": ("augment", "Augment"),
+}
+
+
+def read(folder: Folder, only: Collection[str] | None = None) -> Iterator[Authority]:
+    """Every job of the repository's workflows that runs an agent (`only`: of these files)."""
+    if folder.root:
+        return
+    entries = folder.tree.list(FOLDER)
+    for name in sorted(entries)[:500]:
+        path = f"{FOLDER}/{name}"
+        if only is not None and path not in only:
+            continue
+        if not entries[name].is_file:
+            continue
+        if name.endswith(".md"):
+            yield from _agentic(folder, path)
+        elif name.endswith((".yml", ".yaml")) and not name.endswith(".lock.yml"):
+            yield from _workflow(folder, path)
+
+
+_WAKES = re.compile(
+    rb"claude|codex|gemini|copilot|cursor-agent|opencode|openhands|aider|goose|kiro|amazon-q|\bq chat|cline|\bamp\b|augment", re.IGNORECASE
+)
+
+
+def _workflow(folder: Folder, path: str) -> Iterator[Authority]:
+    try:
+        data = folder.tree.read(path)
+        if data is None or not _WAKES.search(data):
+            return
+        found = workflow(data, path)
+    except Unreadable:
+        # The detectors of workflows say so themselves.
+        return
+    for job in found.jobs if found else ():
+        yield from job_authority(folder, found, job) if found else ()
+
+
+def job_authority(folder: Folder, found: Workflow, job: Job) -> Iterator[Authority]:
+    """The agents that one job runs: a draft for each, with what the job's token and secrets add."""
+    drafts: dict[str, Draft] = {}
+    for step in job.steps:
+        for agent, title, fill in _agents_of(step):
+            draft = drafts.get(agent)
+            if draft is None:
+                draft = drafts[agent] = Draft(agent, title, f"job {job.id} of {found.path}")
+                draft.files.append(found.path)
+                _presence(draft, found, job, step)
+            fill(draft, found, job, step)
+    for draft in drafts.values():
+        _reach(draft, found, job)
+        draft.unknown.append("secrets and environments are GitHub's settings: what they hold is not in the repository")
+        draft.own_limits = (
+            "unknown: with write access to contents it could push a changed workflow only where the token may write workflows"
+        )
+        yield draft.done()
+
+
+def _started_by(found: Workflow) -> str:
+    words = [UNTRUSTED[event] for event in UNTRUSTED if event in found.events]
+    return ", ".join(dict.fromkeys(words))
+
+
+def _presence(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+    started = _started_by(found)
+    text = f"run in CI (job {job.id})" + (f", started by {started}" if started else "")
+    severity = Severity.MODERATE if started else Severity.LOW
+    draft.grants.append(Grant(Verb.PRESENCE, draft.agent, text, found.path, step.uses_line or step.line, severity))
+
+
+def _reach(draft: Draft, found: Workflow, job: Job) -> None:
+    """What the job's token, secrets and cloud roles add: part of the answer; their widening is other detectors' to report."""
+    permissions = job.permissions or found.permissions
+    line = permissions.line if permissions else job.line
+    if permissions is None:
+        draft.unknown.append("the repository's default for the workflow token")
+    else:
+        scopes = [name for name, value in permissions.scopes if value == "write"]
+        if permissions.whole == "write-all":
+            scopes = ["every scope"]
+        for scope in scopes:
+            if scope == "id-token":
+                text = "ask clouds that trust this repository for a role (id-token: write)"
+            else:
+                text = f"write {scope} with the workflow token"
+            draft.grants.append(
+                Grant(Verb.TOKEN, scope, text, found.path, line, Severity.LOW, scope in ("contents", "every scope"), quiet=True)
+            )
+    for step in job.steps:
+        role = next((step.input(key) for key in ("role-to-assume", "workload_identity_provider", "client-id") if step.input(key)), None)
+        if role and step.action in ("aws-actions/configure-aws-credentials", "google-github-actions/auth", "azure/login"):
+            draft.grants.append(
+                Grant(
+                    Verb.SECRET,
+                    f"role {role}",
+                    f"act with the cloud role {role}",
+                    found.path,
+                    step.line,
+                    Severity.MODERATE,
+                    True,
+                    quiet=True,
+                )
+            )
+    texts = [*found.env, *job.env]
+    for step in job.steps:
+        texts += [*step.env, *step.with_]
+    names = dict.fromkeys(name for _, text in texts for name in re.findall(r"secrets\.([A-Za-z0-9_]{1,80})", text))
+    for name in names:
+        if name != "GITHUB_TOKEN":
+            draft.grants.append(
+                Grant(Verb.SECRET, name, f"see or use the secret {name} in its job", found.path, job.line, Severity.LOW, quiet=True)
+            )
+    if any("self-hosted" in label for label in job.runs_on):
+        draft.grants.append(
+            Grant(Verb.CODE, "self-hosted", "run on a self-hosted runner", found.path, job.runs_on_line, Severity.MODERATE, quiet=True)
+        )
+
+
+# Which steps run an agent
+
+
+def _agents_of(step: Step) -> Iterator[tuple[str, str, Fill]]:
+    if step.uses:
+        named = ACTIONS.get(step.action)
+        if named:
+            yield *named, _FILLS.get(named[0], _plain)
+        return
+    for agent, title, pattern, danger in _SHELL_OUTS:
+        if pattern.search(step.run):
+            yield agent, title, _shell_out(agent, danger)
+
+
+def _plain(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+    draft.grants.append(shell("*", found.path, step.uses_line or step.line))
+
+
+def _claude(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+    path = found.path
+    for key in ("allowed_tools", "allowed-tools"):
+        _claude_tools(draft, step.input(key) or "", path, step.input_line(key))
+    for rule in split_tools(step.input("disallowed_tools") or ""):
+        _deny(draft, rule, path, step.input_line("disallowed_tools"))
+    arguments = step.input("claude_args") or ""
+    _claude_flags(draft, _words(arguments), path, step.input_line("claude_args"), arguments)
+    settings = step.input("settings") or ""
+    if settings.lstrip().startswith("{"):
+        node = _inline(settings)
+        listed = node.get("permissions", "allow") if node else None
+        for item in listed.elements() if listed is not None else ():
+            _claude_tools(draft, item.text or "", path, step.input_line("settings"))
+        if truth(node, "enableAllProjectMcpServers"):
+            draft.grants.append(
+                Grant(
+                    Verb.SERVER,
+                    "every project server",
+                    "start every server of .mcp.json unasked",
+                    path,
+                    step.input_line("settings"),
+                    Severity.MODERATE,
+                )
+            )
+    config = step.input("mcp_config") or ""
+    if config:
+        _servers_given(draft, config, path, step.input_line("mcp_config"))
+    for key, words in (("allowed_non_write_users", "start for people without write access"), ("allowed_bots", "start for bots")):
+        value = (step.input(key) or "").strip()
+        if value:
+            whom = "anyone" if value == "*" else value
+            severity = Severity.HIGH if value == "*" and key == "allowed_non_write_users" else Severity.MODERATE
+            draft.grants.append(Grant(Verb.TRIGGER, key, f"{words} ({whom})", path, step.input_line(key), severity, value=value))
+    for key in ("plugins", "plugin_marketplaces"):
+        for entry in (step.input(key) or "").split():
+            draft.grants.append(Grant(Verb.PLUGIN, f"{key} {entry}", f"load {entry}", path, step.input_line(key), Severity.MODERATE))
+    if "0" in (step.input("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB") or "", dict(step.env).get("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "")):
+        draft.grants.append(Grant(Verb.SECRET, "environment", "hand its secrets to the programs it starts", path, step.line, Severity.HIGH))
+    if step.action.endswith("base-action"):
+        draft.unknown.append("the base action does not restore the agent's files from the base branch")
+
+
+def _claude_tools(draft: Draft, text: str, path: str, line: int) -> None:
+    # Inputs of the action are lists by comma or line; blanks belong to a rule.
+    for part in re.split(r"[\n,](?![^()\n]*\))", text):
+        grant = allowed(part.strip().strip("\"'"), path, line) if part.strip() else None
+        if grant is not None:
+            draft.grants.append(grant)
+
+
+def _deny(draft: Draft, rule: str, path: str, line: int) -> None:
+    limit = denied(rule, "deny", path, line, "")
+    if limit is not None:
+        draft.limits.append(replace(limit, why=FILE))
+
+
+def _words(text: str) -> list[str]:
+    text = re.sub(r"\$\{\{.*?\}\}", "EXPRESSION", text[:20_000], flags=re.DOTALL)
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:
+        return [word.strip("\"'") for word in text.split()]
+
+
+def _values(words: list[str], flag: str) -> Iterator[str]:
+    """The values after each `flag`: until the next flag, and `flag=value`."""
+    taking = False
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word.partition("=")
+            taking = name == flag
+            if taking and value:
+                yield value
+        elif taking:
+            yield word
+
+
+def _where(text: str, needle: str, line: int) -> int:
+    """The line of `needle` in a block that starts at `line`."""
+    at = text.find(needle)
+    return line if at < 0 else line + text.count("\n", 0, at)
+
+
+def _claude_flags(draft: Draft, words: list[str], path: str, line: int, text: str) -> None:
+    for flag in ("--allowedTools", "--allowed-tools"):
+        # Rules without quotes fall apart at blanks: brackets put them together again.
+        for rule in split_tools_by_comma(" ".join(_values(words, flag))):
+            grant = allowed(rule, path, _where(text, flag, line))
+            if grant is not None:
+                draft.grants.append(grant)
+    for flag in ("--disallowedTools", "--disallowed-tools"):
+        for rule in split_tools_by_comma(" ".join(_values(words, flag))):
+            _deny(draft, rule, path, _where(text, flag, line))
+    mode = next(iter(_values(words, "--permission-mode")), "")
+    if "--dangerously-skip-permissions" in words or mode == "bypassPermissions":
+        needle = "--dangerously-skip-permissions" if "--dangerously-skip-permissions" in words else "--permission-mode"
+        draft.grants.append(
+            Grant(Verb.EVERYTHING, "mode bypassPermissions", "do anything unasked", path, _where(text, needle, line), Severity.HIGH, True)
+        )
+    elif mode in ("acceptEdits", "auto"):
+        draft.grants.append(Grant(Verb.EDIT, f"mode {mode}", "edit any file", path, _where(text, "--permission-mode", line), Severity.LOW))
+    for value in _values(words, "--mcp-config"):
+        _servers_given(draft, value, path, _where(text, "--mcp-config", line))
+    for value in _values(words, "--settings"):
+        if "disableAllHooks" in value:
+            draft.grants.append(
+                Grant(Verb.EVERYTHING, "no hooks", "act without any hook", path, _where(text, "--settings", line), Severity.HIGH)
+            )
+
+
+def split_tools_by_comma(text: str) -> tuple[str, ...]:
+    """Rules of one argument: by comma outside brackets; blanks separate only before a capital letter or `mcp__`."""
+    out: list[str] = []
+    depth = start = 0
+    for at, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth <= 0 and (char == "," or (char == " " and re.match(r" +(?:[A-Z]|mcp__)", text[at : at + 8]))):
+            out.append(text[start:at])
+            start = at + 1
+    return tuple(part.strip() for part in (*out, text[start:]) if part.strip())
+
+
+def _servers_given(draft: Draft, config: str, path: str, line: int) -> None:
+    node = _inline(config) if config.lstrip().startswith("{") else None
+    if node is not None:
+        before = len(draft.grants)
+        servers(draft, node.get("mcpServers"), path)
+        draft.grants[before:] = [replace(grant, line=line) for grant in draft.grants[before:]]
+    else:
+        draft.grants.append(Grant(Verb.SERVER, f"config {config}", f"use every server named in {config}", path, line, Severity.MODERATE))
+
+
+def _inline(text: str) -> Node | None:
+    try:
+        node = json_node(re.sub(r"\$\{\{.*?\}\}", "EXPRESSION", text[:200_000], flags=re.DOTALL).encode(), "settings.json")
+    except Unreadable:
+        return None
+    return node if node.is_map else None
+
+
+def _codex(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+    path = found.path
+    box = step.input("sandbox") or "workspace-write"
+    arguments = step.input("codex-args") or ""
+    everything = "danger-full-access" in arguments or "--dangerously-bypass-approvals-and-sandbox" in arguments or "--yolo" in arguments
+    if box == "danger-full-access" or everything:
+        line = step.input_line("codex-args" if everything else "sandbox")
+        draft.grants.append(
+            Grant(Verb.EVERYTHING, "danger-full-access", "do anything outside any sandbox", path, line, Severity.HIGH, True)
+        )
+    elif box == "workspace-write":
+        draft.grants.append(
+            Grant(
+                Verb.SHELL,
+                "sandboxed",
+                "run any command unasked inside the sandbox, writing the checkout",
+                path,
+                step.uses_line,
+                Severity.LOW,
+                False,
+                ("in the sandbox",),
+            )
+        )
+    else:
+        draft.limits.append(
+            Limit(Verb.SHELL, "sandbox", "the read-only sandbox", path, step.input_line("sandbox"), Force.BYPASSABLE, FILE, Severity.HIGH)
+        )
+    strategy = step.input("safety-strategy") or "drop-sudo"
+    if strategy == "unsafe":
+        draft.grants.append(
+            Grant(
+                Verb.EVERYTHING,
+                "unsafe",
+                "become root on the runner and read its key",
+                path,
+                step.input_line("safety-strategy"),
+                Severity.HIGH,
+                True,
+            )
+        )
+    else:
+        draft.limits.append(
+            Limit(
+                Verb.EVERYTHING,
+                "safety-strategy",
+                f"the safety strategy `{strategy}`",
+                path,
+                step.input_line("safety-strategy"),
+                Force.BYPASSABLE,
+                FILE,
+                Severity.HIGH,
+            )
+        )
+    for key in ("allow-users", "allow-bots", "allow-bot-users"):
+        value = (step.input(key) or "").strip()
+        if value and value != "false":
+            severity = Severity.HIGH if value == "*" else Severity.MODERATE
+            draft.grants.append(
+                Grant(
+                    Verb.TRIGGER,
+                    key,
+                    f"start for {'anyone' if value == '*' else value} ({key})",
+                    path,
+                    step.input_line(key),
+                    severity,
+                    value=value,
+                )
+            )
+
+
+def _gemini(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+    path = found.path
+    text = step.input("settings") or step.input("settings_json") or ""
+    line = step.input_line("settings") if step.input("settings") else step.uses_line
+    node = _inline(text) if text else None
+    core = None
+    if node is not None:
+        core = next((found_ for key in ("tools.core", "coreTools") if (found_ := dotted(node, key)) is not None), None)
+        servers(draft, node.get("mcpServers"), path)
+        draft.grants[:] = [
+            replace(grant, line=_where(text, f'"{grant.what}"', line)) if grant.verb is Verb.SERVER else grant for grant in draft.grants
+        ]
+        for key in ("tools.exclude", "excludeTools"):
+            listed = dotted(node, key)
+            for item in listed.elements() if listed is not None else ():
+                draft.limits.append(
+                    Limit(
+                        Verb.TOOL,
+                        f"exclude {item.text}",
+                        f"the exclusion of {item.text}",
+                        path,
+                        _where(text, item.text or key, line),
+                        Force.BYPASSABLE,
+                        FILE,
+                    )
+                )
+    if core is None:
+        draft.grants.append(replace(shell("*", path, line), condition=("the action always runs with --yolo",)))
+        return
+    draft.limits.append(Limit(Verb.TOOL, "tools.core", "the list of tools it may use", path, line, Force.BYPASSABLE, FILE, Severity.HIGH))
+    for item in core.elements():
+        grant = gemini_tool(item.text or "", path, _where(text, item.text or "", line))
+        if grant is not None:
+            draft.grants.append(grant)
+
+
+_READS = frozenset({"read_file", "read_many_files", "list_directory", "ls", "glob", "search_file_content", "grep", "grep_search", "ReadFileTool", "LSTool", "GrepTool", "GlobTool",
+                    "ReadManyFilesTool", "save_memory", "write_todos", "echo"})  # fmt: skip
+
+
+def gemini_tool(name: str, path: str, line: int | None) -> Grant | None:
+    """What one entry of Gemini's tool lists lets it do; None for tools that only read the workspace."""
+    match = re.match(r"(?:run_shell_command|ShellTool)(?:\((.*)\))?\Z", name)
+    if match:
+        inner = (match[1] or "").strip().strip("\"'")
+        # An entry is a prefix of commands (docs/tools/shell.md).
+        grant = shell("*" if not inner else inner if inner.endswith("*") else inner + " *", path, line)
+        reads = re.match(r"(?:echo|cat|jq|ls|grep|head|tail|printenv|pwd)\b", inner)
+        return None if reads and inner.split()[0] in ("echo", "jq", "pwd") else grant
+    if name in _READS:
+        return None
+    if name in ("write_file", "replace", "edit", "WriteFileTool", "EditTool"):
+        return Grant(Verb.EDIT, "*", "edit any file", path, line, Severity.LOW)
+    if name in ("web_fetch", "google_web_search", "WebFetchTool", "WebSearchTool"):
+        return Grant(
+            Verb.NETWORK, name, "fetch pages of the internet", path, line, Severity.MODERATE if "fetch" in name.lower() else Severity.LOW
+        )
+    return Grant(Verb.TOOL, name, f"use the tool {name} unasked", path, line, Severity.LOW)
+
+
+_FILLS = {"claude-code": _claude, "codex": _codex, "gemini-cli": _gemini}
+
+_START = r"(?:^|[\s;|&(\"'`])(?:npx (?:-y |--yes )?(?:@[a-z-]+/)?)?"
+
+
+def _program(name: str, rest: str = "") -> re.Pattern[str]:
+    return re.compile(_START + name + r"\b" + rest, re.MULTILINE)
+
+
+_SHELL_OUTS = (
+    ("claude-code", "Claude Code", _program("claude(?:-code)?(?:@[a-z0-9.]+)?[ \t]+(?:-|\"|')"), re.compile(r"--dangerously-skip-permissions|--permission-mode[ =]bypassPermissions")),
+    ("codex", "Codex", _program("codex(?:@[a-z0-9.]+)?[ \t]+(?:exec|e|-)"), re.compile(r"--yolo|--dangerously-bypass-approvals-and-sandbox|danger-full-access")),
+    ("gemini-cli", "Gemini CLI", _program("gemini(?:-cli)?(?:@[a-z0-9.]+)?[ \t]+(?:-[a-z]|--(?:prompt|yolo|approval-mode|model))"), re.compile(r"--yolo|(?:^|\s)-y\b|--approval-mode[= ]yolo", re.MULTILINE)),
+    ("copilot", "GitHub Copilot CLI", _program("copilot(?:@[a-z0-9.]+)?[ \t]+-"), re.compile(r"--allow-all(?:-tools|-paths|-urls)?\b|--yolo")),
+    ("cursor", "Cursor CLI", _program("cursor-agent"), re.compile(r"(?:^|\s)(?:-f|--force|--yolo)\b", re.MULTILINE)),
+    ("amazon-q", "Amazon Q CLI", _program("q[ \t]+chat"), re.compile(r"--trust-all-tools")),
+    ("kiro", "Kiro CLI", _program("kiro-cli"), re.compile(r"--trust-all-tools")),
+    ("aider", "Aider", _program("aider[ \t]+-"), re.compile(r"--yes(?:-always)?\b")),
+    ("opencode", "OpenCode", _program("opencode[ \t]+run"), re.compile(r"--auto\b|--dangerously")),
+    ("goose", "Goose", _program("goose[ \t]+run"), re.compile(r"GOOSE_MODE=auto")),
+    ("amp", "Amp", _program("amp[ \t]+(?:-x|--execute|--dangerously)"), re.compile(r"--dangerously-allow-all")),
+    ("openhands", "OpenHands", re.compile(r"openhands[ \t]+(?:--headless|.{0,80}--always-approve)|python -m openhands"), re.compile(r"--always-approve|--headless")),
+)  # fmt: skip
+
+
+def _shell_out(agent: str, danger: re.Pattern[str]) -> Fill:
+    def fill(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+        hit = danger.search(step.run)
+        text = step.run
+        if hit:
+            line = step.run_line + text.count("\n", 0, hit.start())
+            draft.grants.append(
+                Grant(
+                    Verb.EVERYTHING,
+                    "mode bypassPermissions",
+                    f"do anything unasked ({hit.group().strip()})",
+                    found.path,
+                    line,
+                    Severity.HIGH,
+                    True,
+                )
+            )
+        if agent == "claude-code":
+            words = _words(text.replace("\\\n", " "))
+            _claude_flags(draft, words, found.path, step.run_line, text)
+        elif agent == "copilot":
+            words = _words(text.replace("\\\n", " "))
+            for value in _values(words, "--allow-tool"):
+                match = re.match(r"shell\((.*)\)\Z", value)
+                line = step.run_line
+                draft.grants.append(
+                    shell(match[1], found.path, line) if match else Grant(Verb.TOOL, value, f"use {value} unasked", found.path, line)
+                )
+
+    return fill
+
+
+# gh-aw: Markdown workflows, compiled into .lock.yml
+
+
+_ENGINES = {
+    "claude": ("claude-code", "Claude Code"),
+    "codex": ("codex", "Codex"),
+    "copilot": ("copilot", "GitHub Copilot CLI"),
+    "gemini": ("gemini-cli", "Gemini CLI"),
+}
+
+
+def _agentic(folder: Folder, path: str) -> Iterator[Authority]:
+    """A Markdown workflow of gh-aw. Its lock file is what runs; the two are taken to agree."""
+    node = folder.front(path)
+    folder.seen.clear()
+    if node is None or node.get("on") is None:
+        return
+    engine = node.get("engine")
+    name = (engine.string("id") if engine is not None and engine.is_map else engine.text if engine is not None else None) or "copilot"
+    agent, title = _ENGINES.get(name, (name, name))
+    draft = Draft(agent, title, f"the agentic workflow {path}")
+    draft.files.append(path)
+    on = node.get("on")
+    events = frozenset(on.keys() if on is not None and on.is_map else [item.text or "" for item in on.elements()] if on is not None else [])
+    started = ", ".join(dict.fromkeys(words for event, words in UNTRUSTED.items() if event in events))
+    draft.grants.append(
+        Grant(
+            Verb.PRESENCE,
+            agent,
+            "run in CI" + (f", started by {started}" if started else ""),
+            path,
+            node.key_line("on"),
+            Severity.MODERATE if started else Severity.LOW,
+        )
+    )
+    tools = node.get("tools")
+    for tool, value in tools.entries() if tools is not None and tools.is_map else ():
+        _agentic_tool(draft, tool, value, path)
+    given = node.get("mcp-servers")
+    servers(draft, given, path)
+    network = node.get("network", "allowed")
+    for item in network.elements() if network is not None else ():
+        severity = Severity.MODERATE if item.text in ("*", "**") else Severity.LOW
+        if item.text != "defaults":
+            draft.grants.append(Grant(Verb.NETWORK, item.text or "", f"reach {item.text}", path, item.line, severity))
+    outputs = node.get("safe-outputs")
+    for output, value in outputs.entries() if outputs is not None and outputs.is_map else ():
+        severe = any(word in output for word in ("push", "merge", "dispatch", "jobs", "assign"))
+        draft.grants.append(
+            Grant(
+                Verb.TOOL,
+                f"output {output}",
+                f"{output.replace('-', ' ')} through a checked step",
+                path,
+                value.line,
+                Severity.MODERATE if severe else Severity.LOW,
+            )
+        )
+    if truth(node, "strict") is False:
+        draft.grants.append(
+            Grant(Verb.EVERYTHING, "not strict", "run without gh-aw's strict checks", path, node.key_line("strict"), Severity.MODERATE)
+        )
+    roles = node.get("roles") or node.get("on", "roles")
+    for item in roles.elements() if roles is not None else ():
+        if item.text in ("all", "read", "triage"):
+            draft.grants.append(
+                Grant(
+                    Verb.TRIGGER,
+                    f"role {item.text}",
+                    f"start for {'anyone' if item.text == 'all' else item.text + ' users'}",
+                    path,
+                    item.line,
+                    Severity.HIGH if item.text == "all" else Severity.MODERATE,
+                )
+            )
+    permissions = node.get("permissions")
+    for scope, value in permissions.entries() if permissions is not None and permissions.is_map else ():
+        if value.text == "write":
+            draft.grants.append(
+                Grant(Verb.TOKEN, scope, f"write {scope} with the workflow token", path, value.line, Severity.MODERATE, scope == "contents")
+            )
+    if folder.tree.entry(path.removesuffix(".md") + ".lock.yml") is None:
+        draft.unknown.append("the compiled lock file is missing, so this workflow may not run at all")
+    draft.own_limits = "no: its token reads only, unless the front matter says otherwise"
+    yield draft.done()
+
+
+def _agentic_tool(draft: Draft, tool: str, value: Node, path: str) -> None:
+    line = value.line
+    if tool == "bash":
+        patterns = [item.text or "" for item in value.elements()] if value.is_list else ["*"] if value.value is True else []
+        for pattern in patterns:
+            pattern = "*" if pattern in ("*", ":*") else pattern.removesuffix(":*") + " *" if pattern.endswith(":*") else pattern
+            grant = shell(pattern, path, line, ("in gh-aw's firewall",))
+            draft.grants.append(replace(grant, severity=min(grant.severity, Severity.MODERATE, key=lambda s: s.rank)))
+    elif tool == "edit":
+        draft.grants.append(Grant(Verb.EDIT, "*", "edit any file of the checkout", path, line))
+    elif tool in ("web-fetch", "web-search", "playwright"):
+        draft.grants.append(Grant(Verb.NETWORK, tool, f"use {tool}", path, line, Severity.LOW))
+    elif tool == "github":
+        sets = value.get("toolsets") if value.is_map else None
+        for item in sets.elements() if sets is not None else ():
+            draft.grants.append(Grant(Verb.TOOL, f"github {item.text}", f"use GitHub's {item.text} tools", path, item.line, Severity.LOW))
+        if value.is_map and truth(value, "read-only") is False:
+            draft.grants.append(
+                Grant(Verb.TOOL, "github writes", "write through GitHub's tools", path, value.key_line("read-only"), Severity.MODERATE)
+            )
