@@ -135,11 +135,8 @@ def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
     for (path, _), grants in groups.items():
         worst = max(grants, key=lambda grant: grant.severity.rank)
         yield _delta(Kind.GRANTED, new, path, worst.line, grants=tuple(grants))
-    gone = [grant for grant in known if not grant.quiet and not covered(grant, new.grants)]
     replaced = {grant.what for grant in fresh if grant.verb is Verb.SERVER}
-    gone = [
-        grant for grant in gone if not (grant.verb is Verb.SERVER and grant.what in replaced) and not grant.what.startswith("approved ")
-    ]
+    gone = [grant for grant in known if not grant.quiet and not covered(grant, new.grants) and not _said_elsewhere(grant, replaced)]
     if gone and not fresh:
         yield _delta(Kind.NARROWED, new, gone[0].path, gone[0].line, grants=tuple(gone), head=False)
     opened = tuple(_opened(old, new, fresh)) if old else ()
@@ -147,6 +144,13 @@ def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
         # No limit left, no rule came: the order of the rules decides differently now.
         place = new.grants[0] if new.grants else None
         yield _delta(Kind.WEAKENED, new, place.path if place else "", place.line if place else None, opened=opened)
+
+
+def _said_elsewhere(gone: Grant, replaced: set[str]) -> bool:
+    """A hook or sandbox that goes is a limit that goes; a server that is replaced is not lost; an approval is none by itself."""
+    if gone.verb is Verb.SERVER and gone.what in replaced:
+        return True
+    return gone.verb is Verb.CODE or gone.what == "sandboxed" or gone.what.startswith("approved ")
 
 
 def group_of(grant: Grant) -> str:
