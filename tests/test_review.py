@@ -15,12 +15,13 @@ from tests.repositories import Repository
 
 ENFORCE = "version: 1\nmode: enforce\n"
 DATABASE = 'resource "aws_db_instance" "main" {\n  identifier = "shop"\n  engine     = "postgres"\n}\n'
+TOPIC = 'resource "aws_sns_topic" "orders" {\n  name = "orders"\n}\n'
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     made = Repository(tmp_path / "shop")
-    made.commit({"infra/prod/main.tf": DATABASE, "README.md": "# Shop\n", ".github/interlock.yml": ENFORCE}, "Start")
+    made.commit({"infra/prod/main.tf": DATABASE + TOPIC, "README.md": "# Shop\n", ".github/interlock.yml": ENFORCE}, "Start")
     return made
 
 
@@ -43,7 +44,7 @@ def test_a_harmless_change_passes(repository: Repository, capsys: pytest.Capture
 def test_a_destroyed_database_is_blocked(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     """An agent deletes a database; the review is blocked with 1, and its JSON says what is destroyed and what is needed."""
     repository.branch("claude/tidy")
-    repository.commit({"infra/prod/main.tf": "# nothing\n"}, "Tidy up\n\nCo-Authored-By: Claude <noreply@anthropic.com>")
+    repository.commit({"infra/prod/main.tf": TOPIC}, "Tidy up\n\nCo-Authored-By: Claude <noreply@anthropic.com>")
     status, out, _ = say(capsys, "--repo", str(repository.folder), "--format", "json")
     report = json.loads(out)
     assert status == BLOCKED
@@ -65,7 +66,7 @@ def test_without_a_policy_it_is_only_observed(repository: Repository, capsys: py
     """No policy on the base branch: said, not stopped."""
     repository.commit({".github/interlock.yml": None}, "No policy")
     repository.branch("tidy")
-    repository.commit({"infra/prod/main.tf": "# nothing\n"})
+    repository.commit({"infra/prod/main.tf": TOPIC})
     status, out, _ = say(capsys, "--repo", str(repository.folder))
     assert status == PASS and out.startswith(" WOULD BE BLOCKED ")
 
@@ -73,7 +74,7 @@ def test_without_a_policy_it_is_only_observed(repository: Repository, capsys: py
 def test_a_bare_repository_and_a_worktree_give_the_same(repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Bare or not, from a subdirectory or a linked worktree, the same two commits give the same report."""
     repository.branch("tidy")
-    repository.commit({"infra/prod/main.tf": "# nothing\n"})
+    repository.commit({"infra/prod/main.tf": TOPIC})
     bare = tmp_path / "shop.git"
     repository.git("clone", "-q", "--bare", ".", str(bare))
     repository.git("worktree", "add", "-q", str(tmp_path / "linked"), "main")
@@ -152,7 +153,7 @@ def test_hostile_file_names_hide_nothing(repository: Repository, capsys: pytest.
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - a name of bytes
         with open(path, "wb") as file:  # noqa: PTH123 - a name of bytes
             file.write(b"x\n")
-    repository.commit({"infra/prod/main.tf": "# nothing\n"})
+    repository.commit({"infra/prod/main.tf": TOPIC})
     status, out, _ = say(capsys, "--repo", str(repository.folder), "--format", "json")
     report = json.loads(out)
     assert report["change"]["files"] == len(HOSTILE) + 1
@@ -165,7 +166,7 @@ def test_a_replacement_object_does_not_change_what_is_judged(repository: Reposit
     """`refs/replace` can put another commit in a commit's place for git; not for the gate."""
     harmless = repository.git("rev-parse", "HEAD")
     repository.branch("evil")
-    evil = repository.commit({"infra/prod/main.tf": "# nothing\n"})
+    evil = repository.commit({"infra/prod/main.tf": TOPIC})
     repository.git("replace", evil, harmless)
     status, _, _ = say(capsys, "main", evil, "--repo", str(repository.folder))
     assert status == BLOCKED
@@ -181,7 +182,7 @@ def test_attributes_and_configuration_of_the_repository_hide_nothing(
     repository.git("config", "diff.external", f"touch {marker}; true")
     repository.git("config", "core.fsmonitor", f"touch {marker}; true")
     repository.branch("evil")
-    repository.commit({"infra/prod/main.tf": "# nothing\n"})
+    repository.commit({"infra/prod/main.tf": TOPIC})
     marker.unlink(missing_ok=True)
     status, _, _ = say(capsys, "--repo", str(repository.folder))
     assert status == BLOCKED and not marker.exists()

@@ -44,7 +44,6 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "tests_removed": _TESTS,
     "tests_skipped": _TESTS,
     "secrets": ("**",),
-    "terraform": ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json"),
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
