@@ -198,10 +198,17 @@ def normal(statement: Statement) -> Statement:
         actions=tuple(sorted({action.lower() if "${" not in action else action for action in statement.actions})),
         resources=_reduced(tuple(sorted({_arn(resource) for resource in statement.resources}))),
         principals=tuple(sorted({principal(p.kind, p.name) for p in statement.principals})),
-        conditions=frozenset(
-            Condition(c.operator.lower(), c.key.lower(), frozenset(_arn(value) for value in c.values)) for c in statement.conditions
-        ),
+        conditions=frozenset(map(_condition, statement.conditions)),
     )
+
+
+def _condition(condition: Condition) -> Condition:
+    """In one spelling; likeness to texts without wildcards is equality."""
+    operator = condition.operator.lower()
+    values = frozenset(map(_arn, condition.values))
+    if "string" in operator and not any("*" in value or "?" in value for value in values):
+        operator = operator.replace("stringlike", "stringequals").replace("stringnotlike", "stringnotequals")
+    return Condition(operator, condition.key.lower(), values)
 
 
 def _reduced(resources: tuple[str, ...]) -> tuple[str, ...]:

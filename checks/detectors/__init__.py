@@ -30,6 +30,7 @@ _TESTS = (
 """Files of test cases; Rust keeps them beside the code."""
 
 _TERRAFORM = ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json")
+_TEMPLATES = ("**/*.{yml,yaml,json,template}", "**/*.{yml,yaml,json,template}.j2")
 
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_permissions": (
@@ -47,6 +48,9 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
+    "cloudformation": _TEMPLATES,
+    "cloudformation_access": _TEMPLATES,
+    "iam_policy": ("**/*.json", "**/*.json.{tpl,tftpl,tmpl}"),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,
     "kubernetes": _MANIFESTS,

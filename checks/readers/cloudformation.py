@@ -1,0 +1,303 @@
+"""CloudFormation and SAM templates, also those inside a serverless.yml: resources by logical id, with what their values are by default.
+
+Whether a file is a template is decided by its content: a map `Resources` whose members have a `Type` such as `AWS::S3::Bucket`.
+Conditions and references are followed only where the template itself says their value (parameter defaults, mappings with literal keys).
+Source: docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html and serverless.com/framework/docs/providers/aws/guide/resources.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from checks.access.aws_policy import call, canonical, is_no_value, spell, token
+from checks.model import Unreadable
+from checks.readers import text_of
+from checks.readers.documents import LIMIT, Node, read, yaml
+
+_TYPE = re.compile(r"(?:AWS|Alexa|Custom|[A-Za-z0-9]+)::[A-Za-z0-9:]+\Z")
+_HINT = re.compile(rb"AWSTemplateFormatVersion|AWS::[A-Za-z0-9]+|Transform")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """One logical resource."""
+
+    id: str
+    type: str
+    line: int
+    properties: Node
+    deletion: str | None
+    """`DeletionPolicy` as written, None where it is not."""
+    replacement: str | None
+    """`UpdateReplacePolicy`."""
+    condition: str | None
+    node: Node
+
+    def get(self, *keys: str) -> Node | None:
+        """A property by its path of keys."""
+        return self.properties.get(*keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """One template."""
+
+    resources: Mapping[str, Resource]
+    defaults: Mapping[str, str]
+    """Parameter → default value."""
+    conditions: Mapping[str, Node]
+    mappings: Node | None
+    globals: Node | None
+    """SAM's `Globals`."""
+    sam: bool
+    node: Node
+    broken: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """Logical id (or section) → line and text of what cannot be parsed, where the rest can."""
+
+
+def looks_like_template(data: bytes) -> bool:
+    """Whether bytes may be a template, at a glance; for what cannot be parsed."""
+    return b"Resources" in data and _HINT.search(data) is not None and b"AWS::" in data
+
+
+@lru_cache(maxsize=64)
+def template(data: bytes, path: str) -> Template | None:
+    """The template in a file, None where there is none. Raises `Unreadable` for a file that looks like one and cannot be read."""
+    if not looks_like_template(data):
+        return None
+    try:
+        documents = read(data, path)
+    except Unreadable:
+        pieces = _pieces(data, path)
+        if pieces is None:
+            raise
+        return pieces
+    for node in documents[:1]:
+        found = of_node(node)
+        if found is not None:
+            return found
+        inner = node.get("resources")
+        if node.get("provider") is not None and inner is not None:
+            return _serverless(inner)
+    return None
+
+
+_SECTION = re.compile(r"([A-Za-z]+):")
+
+
+def _pieces(data: bytes, path: str) -> Template | None:
+    """A template that is not valid as a whole, read section by section and resource by resource; None where even that gives nothing."""
+    if path.endswith(".json") or data.lstrip()[:1] == b"{":
+        return None
+    lines = text_of(data, path, LIMIT).split("\n")
+    starts = [at for at, line in enumerate(lines) if _SECTION.match(line)]
+    sections: list[tuple[Node, Node]] = []
+    broken: dict[str, tuple[int, str]] = {}
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        name = lines[start].partition(":")[0]
+        if name != "Resources":
+            _piece(lines, start, end, path, sections, broken)
+            continue
+        members: list[tuple[Node, Node]] = []
+        indent = next(
+            (len(line) - len(line.lstrip()) for line in lines[start + 1 : end] if line.strip() and not line.lstrip().startswith("#")), 0
+        )
+        child = re.compile(rf"[ ]{{{indent}}}[A-Za-z0-9:]+:\s*(?:#.*)?\Z") if indent else None
+        inner = [at for at in range(start + 1, end) if child and child.match(lines[at])][:2_000]
+        for low, high in zip(inner, [*inner[1:], end], strict=True):
+            _piece(lines, low, high, path, members, broken)
+        sections.append((Node(line=start + 1, text=name), Node(line=start + 1, pairs=tuple(members))))
+    found = of_node(Node(line=1, pairs=tuple(sections)))
+    return replace(found, broken=broken) if found is not None and found.resources else None
+
+
+def _piece(lines: list[str], start: int, end: int, path: str, out: list[tuple[Node, Node]], broken: dict[str, tuple[int, str]]) -> None:
+    text = "\n".join(lines[start:end])
+    try:
+        documents = yaml(("\n" * start + text).encode("utf-8", "surrogatepass"), path)
+    except Unreadable:
+        broken[lines[start].strip().partition(":")[0]] = (start + 1, text.strip())
+        return
+    for node in documents[:1]:
+        out.extend(node.pairs or ())
+
+
+def of_node(node: Node) -> Template | None:
+    """The template a parsed document is, None where it is none."""
+    resources = node.get("Resources")
+    if resources is None or not resources.is_map:
+        return None
+    found = {}
+    for (key, value), _ in zip(resources.pairs or (), range(2_000), strict=False):
+        resource = _resource(key, value)
+        if resource is not None:
+            found[resource.id] = resource
+    if not found and node.get("AWSTemplateFormatVersion") is None:
+        return None
+    if found and not any(resource.type.startswith(("AWS::", "Custom::")) for resource in found.values()):
+        return None
+    transform = node.get("Transform")
+    parameters = node.get("Parameters")
+    conditions = node.get("Conditions")
+    return Template(
+        resources=found,
+        defaults={
+            name: default for name, body in (parameters.entries() if parameters else ()) if (default := body.string("Default")) is not None
+        },
+        conditions=dict(conditions.entries()) if conditions is not None else {},
+        mappings=node.get("Mappings"),
+        globals=node.get("Globals"),
+        sam=transform is not None and any("Serverless" in (item.text or "") for item in transform.elements()),
+        node=node,
+    )
+
+
+def _serverless(resources: Node) -> Template | None:
+    pairs: list[tuple[Node, Node]] = []
+    for part in resources.elements():
+        inner = part.get("Resources")
+        if inner is not None and inner.pairs:
+            pairs.extend(inner.pairs)
+    if not pairs:
+        return None
+    merged = Node(line=pairs[0][0].line, pairs=tuple(pairs))
+    return of_node(Node(line=resources.line, pairs=((Node(line=resources.line, text="Resources"), merged),)))
+
+
+_EMPTY = Node(line=0, pairs=())
+
+
+def _resource(key: Node, value: Node) -> Resource | None:
+    kind = value.string("Type")
+    if not value.is_map or kind is None or not _TYPE.match(kind):
+        return None
+    properties = value.get("Properties")
+    return Resource(
+        id=key.text or "",
+        type=kind,
+        line=key.line,
+        properties=properties if properties is not None and properties.is_map else _EMPTY,
+        deletion=_word(value.get("DeletionPolicy")),
+        replacement=_word(value.get("UpdateReplacePolicy")),
+        condition=value.string("Condition"),
+        node=value,
+    )
+
+
+def _word(node: Node | None) -> str | None:
+    if node is None:
+        return None
+    return node.text if node.text is not None and not node.tag else token(canonical(node))
+
+
+_ARNS = {
+    "AWS::S3::Bucket": ("arn:aws:s3:::", "BucketName"),
+    "AWS::DynamoDB::Table": ("arn:aws:dynamodb:${AWS::Region}:${AWS::AccountId}:table/", "TableName"),
+    "AWS::Lambda::Function": ("arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:", "FunctionName"),
+    "AWS::Serverless::Function": ("arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:", "FunctionName"),
+    "AWS::Kinesis::Stream": ("arn:aws:kinesis:${AWS::Region}:${AWS::AccountId}:stream/", "Name"),
+    "AWS::CodeBuild::Project": ("arn:aws:codebuild:${AWS::Region}:${AWS::AccountId}:project/", "Name"),
+    "AWS::ECR::Repository": ("arn:aws:ecr:${AWS::Region}:${AWS::AccountId}:repository/", "RepositoryName"),
+    "AWS::KMS::Key": ("arn:aws:kms:${AWS::Region}:${AWS::AccountId}:key/", ""),
+}
+"""Type → what its ARN is before the name that `Ref` gives, and the property that sets this name."""
+_NAMED = {
+    "AWS::CodeCommit::Repository": ("arn:aws:codecommit:${AWS::Region}:${AWS::AccountId}:", "Name"),
+    "AWS::SQS::Queue": ("arn:aws:sqs:${AWS::Region}:${AWS::AccountId}:", "QueueName"),
+}
+"""Type → the same where an attribute gives the name, and that attribute."""
+
+
+def spelled(template: Template, text: str) -> str:
+    """An ARN with the template's own resources in one spelling: `${Bucket.Arn}` and `arn:aws:s3:::${Bucket}` are the same, and so is its literal name."""
+    if "${" not in text:
+        return text
+
+    def fill(match: re.Match[str]) -> str:
+        name, _, attribute = match.group(1).partition(".")
+        resource = template.resources.get(name)
+        if resource is None:
+            return match.group()
+        if resource.type in _ARNS and attribute in ("", "Arn"):
+            prefix, key = _ARNS[resource.type]
+            node = resource.get(key) if key else None
+            given = spell(node) if node is not None and not is_no_value(node) else []
+            return (prefix if attribute else "") + (given[0] if len(given) == 1 else "${" + name + "}")
+        if resource.type in _NAMED and attribute == "Arn":
+            prefix, key = _NAMED[resource.type]
+            return f"{prefix}${{{name}.{key}}}"
+        return match.group()
+
+    return re.sub(r"\$\{([^{}]*)\}", fill, text)
+
+
+def plain(template: Template, node: Node | None) -> str | None:
+    """The scalar a value is by the template alone: a literal, a parameter's default; None where it is not known or not there."""
+    if node is None or is_no_value(node):
+        return None
+    found = call(node)
+    if found is None:
+        return node.text
+    if found[0] == "Ref":
+        return template.defaults.get(found[1].text or "")
+    if found[0] == "Fn::Sub":
+        (text, *more) = spell(node) or [""]
+        filled = re.sub(r"\$\{([^{}]*)\}", lambda m: template.defaults.get(m.group(1), m.group()), text)
+        return None if more or "${" in filled else filled
+    return None
+
+
+def meaning(template: Template, node: Node | None) -> tuple[object, bool]:
+    """A value in one spelling, with parameter defaults put in, and whether it is all literal. Absent, NoValue and null are None."""
+    if node is None or is_no_value(node) or (node.is_scalar and node.value is None and node.plain and not node.tag):
+        return None, True
+    if call(node) is not None:
+        known = plain(template, node)
+        if known is not None:
+            return _scalar(known), False
+        return tuple(spell(node)), False
+    if node.pairs is not None:
+        members = {key: meaning(template, value) for key, value in node.entries()}
+        return (
+            frozenset((key, value) for key, (value, _) in members.items() if value is not None),
+            all(sure for _, sure in members.values()),
+        )
+    if node.items is not None:
+        items = [meaning(template, item) for item in node.items]
+        return tuple(value for value, _ in items), all(sure for _, sure in items)
+    return _scalar(node.text or ""), True
+
+
+def _scalar(text: str) -> str:
+    low = text.strip().lower()
+    return low if low in ("true", "false") else text.strip()
+
+
+def truth(template: Template, node: Node | None) -> bool | None:
+    """A boolean by the template alone; None where it is absent or not known."""
+    known = plain(template, node)
+    return {"true": True, "false": False}.get(known.lower()) if known is not None else None
+
+
+def possible(template: Template, name: str | None, depth: int = 0) -> bool:
+    """Whether a condition may hold: false only where defaults alone make it surely false."""
+    return name is None or _holds(template, template.conditions.get(name), depth) is not False
+
+
+def _holds(template: Template, node: Node | None, depth: int) -> bool | None:
+    found = call(node) if node is not None and depth < 20 else None
+    if found is None or found[1].items is None:
+        if found is not None and found[0] == "Fn::Condition":
+            return _holds(template, template.conditions.get(found[1].text or ""), depth + 1)
+        return None
+    name, argument = found
+    items = argument.items or ()
+    if name == "Fn::Equals" and len(items) == 2:
+        # A parameter can be given at deployment, so only two literals are certain.
+        left, right = items
+        if call(left) is None and call(right) is None and left.text is not None and right.text is not None:
+            return left.text == right.text
+    return None
