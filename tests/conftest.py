@@ -9,6 +9,8 @@ import pytest
 
 from tests.house import House, build, demolish
 
+pytest_plugins = ["tests.conformance", "tests.octokit"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

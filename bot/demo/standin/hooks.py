@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,9 @@ OWN_ONLY = frozenset(
 """Only the App that made the run is told of these."""
 
 PATIENCE = 10.0
+
+OBSERVERS: list[Callable[[Delivery], None]] = []
+"""Functions that are shown every delivery of every stand-in of this interpreter when it is made."""
 
 
 def emit(
@@ -132,6 +136,8 @@ def _post(
     )
     delivery.delivered_at = world.now()
     world.deliveries.append(delivery)
+    for observe in OBSERVERS:
+        observe(delivery)
     world.send(delivery)
     return delivery
 

@@ -153,11 +153,9 @@ def html_of(world: World, repository: Repository) -> str:
     return f"{world.url}/{repository.full_name}"
 
 
-def repository(world: World, repo: Repository) -> Json:
-    """`repository`, which has every field of `minimal-repository` too."""
-    api, html = api_of(world, repo), html_of(world, repo)
-    open_pulls = sum(1 for pull in repo.pulls.values() if pull.state == "open")
-    made = stamp(repo.created_at)
+def repository_lite(world: World, repo: Repository) -> Json:
+    """`minimal-repository` with nothing it may leave out: what runs and suites carry."""
+    api = api_of(world, repo)
     return {
         "id": repo.id,
         "node_id": node_id("Repository", repo.id),
@@ -165,12 +163,21 @@ def repository(world: World, repo: Repository) -> Json:
         "full_name": repo.full_name,
         "owner": user(world, repo.owner),
         "private": repo.private,
-        "visibility": "private" if repo.private else "public",
-        "html_url": html,
+        "html_url": html_of(world, repo),
         "description": None,
         "fork": repo.parent is not None,
         "url": api,
         **{name: api + tail for name, tail in _REPOSITORY_URLS.items()},
+    }
+
+
+def repository(world: World, repo: Repository) -> Json:
+    """`repository`."""
+    html = html_of(world, repo)
+    open_pulls = sum(1 for pull in repo.pulls.values() if pull.state == "open")
+    made = stamp(repo.created_at)
+    return repository_lite(world, repo) | {
+        "visibility": "private" if repo.private else "public",
         "git_url": f"{html}.git",
         "ssh_url": f"git@127.0.0.1:{repo.full_name}.git",
         "clone_url": f"{html}.git",
@@ -660,7 +667,7 @@ def suite(world: World, repo: Repository, one: CheckSuite) -> Json:
         "after": one.head_sha,
         "pull_requests": pulls_of(world, repo, one.head_sha),
         "app": app(world, one.app),
-        "repository": repository(world, repo),
+        "repository": repository_lite(world, repo),
         "created_at": stamp(one.created_at),
         "updated_at": stamp(one.updated_at),
         "head_commit": simple_commit(repo, one.head_sha),
@@ -761,8 +768,8 @@ def run(world: World, repo: Repository, one: WorkflowRun) -> Json:
         "previous_attempt_url": f"{here}/attempts/{one.attempt - 1}" if one.attempt > 1 else None,
         "workflow_url": f"{api}/actions/workflows/{one.workflow_id}",
         "head_commit": simple_commit(repo, one.head_sha),
-        "repository": repository(world, repo),
-        "head_repository": repository(world, one.head_repository),
+        "repository": repository_lite(world, repo),
+        "head_repository": repository_lite(world, one.head_repository),
         "display_title": one.name,
         "referenced_workflows": [],
     }

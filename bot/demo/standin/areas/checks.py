@@ -128,7 +128,9 @@ def _suite_in_run(world: World, repository: Repository, run: CheckRun) -> dict[s
 
 def tell_suite(world: World, repository: Repository, suite: CheckSuite, action: str, sender: User) -> list[Any]:
     """Send the check_suite event."""
-    body = {"check_suite": shapes.suite(world, repository, suite)}
+    drawn = shapes.suite(world, repository, suite)
+    del drawn["repository"]  # It stands beside the suite in the event.
+    body = {"check_suite": drawn}
     return hooks.emit(world, "check_suite", action, body, sender=sender, repository=repository, owner=suite.app)
 
 
