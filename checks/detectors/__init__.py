@@ -47,6 +47,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "secrets": ("**",),
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
+    "terraform_exposure": _TERRAFORM,
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "cloudformation": _TEMPLATES,
     "cloudformation_access": _TEMPLATES,

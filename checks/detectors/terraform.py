@@ -38,7 +38,7 @@ from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversi
 from checks.readers.hcl import Block, Expression, known, scalar
 from checks.readers.terraform import Configuration, Flat, Resource, configuration, flat, instances
 from checks.readers.terraform_facts import Replaced, is_guard, is_helper, is_light, loss, replaced_by, stateful
-from checks.readers.terraform_steps import Pair, Step, judged, local_source, steps
+from checks.readers.terraform_steps import Pair, Step, judged, line_of, local_source, steps
 
 DESTROYED = Rule(
     "terraform/resource-destroyed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, Reversible.PARTLY, "A resource leaves the configuration"
@@ -545,7 +545,7 @@ def _replaced(step: Step, pair: Pair) -> Iterator[Effect]:
         severity, reversible = Severity.LOW, Reversible.YES
     path, line = step.where(pair.new)
     if step.through is None and step.variables_file is None:
-        line = _line_of(pair, name)
+        line = line_of(pair.new, name)
     names = [reason[0] for reason in found]
     rule = TRIGGERED if names[0] in _TRIGGERS else REPLACED
     certainly = {Confidence.CERTAIN: "is", Confidence.LIKELY: "is, as far as the values are known,", Confidence.POSSIBLE: "may be"}[
@@ -578,20 +578,6 @@ def ignored(body: Block) -> frozenset[str]:
         if value is not None:
             names |= {item.key for item in value.elements()}
     return frozenset(names)
-
-
-def _line_of(pair: Pair, path: str) -> int:
-    at: Block = pair.new.body
-    line = pair.new.line
-    for name in path.split("."):
-        value = at.get(name)
-        if value is not None:
-            return value.line
-        inner = next(iter(at.nested(name)), None)
-        if inner is None:
-            return line
-        at, line = inner, inner.line
-    return line
 
 
 _Reason = tuple[str, Confidence, str | None, str | None]

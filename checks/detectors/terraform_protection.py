@@ -39,7 +39,7 @@ from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversi
 from checks.readers.hcl import Block, Expression, scalar
 from checks.readers.terraform import Flat, Resource, flat, instances
 from checks.readers.terraform_facts import is_guard, stateful
-from checks.readers.terraform_steps import Pair, Step, companion, judged, steps
+from checks.readers.terraform_steps import Pair, Step, companion, judged, line_of, steps, written
 
 GONE = Hazard.PROTECTION_REMOVED
 PREVENT = Rule("terraform-protection/prevent-destroy-removed", GONE, Severity.HIGH, Reversible.YES, "prevent_destroy is removed")
@@ -281,20 +281,6 @@ def _said(
     )
 
 
-def line_of(resource: Resource, path: str) -> int:
-    """The line of an argument, or of the nearest thing round it that stands."""
-    at, line = resource.body, resource.line
-    for name in path.split("."):
-        value = at.get(name)
-        if value is not None:
-            return value.line
-        inner = next(iter(at.nested(name)), None)
-        if inner is None:
-            return line
-        at, line = inner, inner.line
-    return line
-
-
 def _guards(step: Step, pair: Pair) -> Iterator[Effect]:
     old, new = flat(pair.before), flat(pair.after)
     yield from _prevent(step, pair)
@@ -348,20 +334,11 @@ def _for(rows: Sequence[Flag] | Sequence[Amount], resource_type: str) -> Flag | 
     return next((row for row in rows if not row.types or re.fullmatch(row.types, resource_type)), None)
 
 
-def _value(values: Sequence[Expression] | None, default: str) -> tuple[str | None, bool]:
-    """(the worst known value or None, whether it was written out)."""
-    if not values:
-        return default, True
-    if any(value.kind != "literal" for value in values):
-        return None, False
-    return scalar(values[-1].value), not any(value.assumed for value in values)
-
-
 def _flag(step: Step, pair: Pair, path: str, row: Flag | Amount | None, old: Flat, new: Flat) -> Iterator[Effect]:
     if not isinstance(row, Flag):
         return
-    before, sure_before = _value(old.values.get(path), row.default)
-    after, sure_after = _value(new.values.get(path), row.default)
+    before, sure_before = written(old.values.get(path), row.default)
+    after, sure_after = written(new.values.get(path), row.default)
     apart = _APART.get((pair.new.type, path.partition(".")[0]))
     if apart is not None and not new.values.get(path) and companion(step.after, pair.new, apart) is not None:
         return
@@ -388,8 +365,8 @@ def _amount(step: Step, pair: Pair, path: str, row: Flag | Amount | None, old: F
     if not isinstance(row, Amount):
         return
     default = "" if row.default is None else str(row.default)
-    before, sure_before = _value(old.values.get(path), default)
-    after, sure_after = _value(new.values.get(path), default)
+    before, sure_before = written(old.values.get(path), default)
+    after, sure_after = written(new.values.get(path), default)
     one, other = _as_number(before), _as_number(after)
     if one is None or other is None:
         return
@@ -464,8 +441,8 @@ def _alarm(step: Step, pair: Pair, old: Flat, new: Flat) -> Iterator[Effect]:
             yield _said(step, ALARM, pair.new, "the alarm tells nobody any more", name, None, None, True)
     if pair.new.type != "aws_cloudwatch_metric_alarm":
         return
-    one, other = (_as_number(_value(at.values.get("threshold"), "")[0]) for at in (old, new))
-    sign = _value(new.values.get("comparison_operator"), "")[0] or ""
+    one, other = (_as_number(written(at.values.get("threshold"), "")[0]) for at in (old, new))
+    sign = written(new.values.get("comparison_operator"), "")[0] or ""
     if (
         one is not None
         and other is not None
@@ -578,7 +555,7 @@ def _catches(step: Step) -> Iterator[Effect]:
             for block in (step.before.resolved(old.block), step.after.resolved(placed.block))
         )
         for path, (guarded, default, words) in CATCHES.items():
-            was, now = (_value(at.values.get(f"features.{path}"), default)[0] for at in (before, after))
+            was, now = (written(at.values.get(f"features.{path}"), default)[0] for at in (before, after))
             if was == guarded and now is not None and now != guarded:
                 yield CATCH.effect(
                     subject=f"provider.{name} {path}",

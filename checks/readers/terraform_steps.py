@@ -14,7 +14,7 @@ from functools import cached_property
 
 from checks.model import Change, Effect, Environment, FileChange, Side
 from checks.places import Place, environment_of, place_of
-from checks.readers.hcl import Block, Broken, Expression
+from checks.readers.hcl import Block, Broken, Expression, scalar
 from checks.readers.terraform import ENDINGS, Configuration, Resource, configuration, content, directory_of, references, variables
 
 CALLS = 60
@@ -364,3 +364,26 @@ def _calls(change: Change, found: Iterable[Step], changed: frozenset[str]) -> It
 
 def _arguments(call: Block) -> Mapping[str, Expression]:
     return {name: value for name, value in call.attributes.items() if name not in _META}
+
+
+def line_of(resource: Resource, path: str) -> int:
+    """The line of an argument, or of the nearest thing round it that stands."""
+    at, line = resource.body, resource.line
+    for name in path.split("."):
+        value = at.get(name)
+        if value is not None:
+            return value.line
+        inner = next(iter(at.nested(name)), None)
+        if inner is None:
+            return line
+        at, line = inner, inner.line
+    return line
+
+
+def written(values: Sequence[Expression] | None, default: str) -> tuple[str | None, bool]:
+    """(the worst known value or None, whether it was written out)."""
+    if not values:
+        return default, True
+    if any(value.kind != "literal" for value in values):
+        return None, False
+    return scalar(values[-1].value), not any(value.assumed for value in values)
