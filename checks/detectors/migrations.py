@@ -270,7 +270,7 @@ def _type(step: Step, found: Sequenced) -> Iterator[Effect]:
     before = operation.get("from") or (old.get("type") or old.get("to") if old else "")
     after = operation.get("to")
     how = type_change(before, after)
-    if how in ("same", "widened"):
+    if how in ("same", "widened") or (how == "unknown" and operation.get("restated")):
         return
     if how == "narrowed":
         yield _effect(
@@ -301,7 +301,7 @@ def _type(step: Step, found: Sequenced) -> Iterator[Effect]:
 def _required(step: Step, found: Sequenced) -> Iterator[Effect]:
     operation = step.operation
     old = found.definition(step.path, operation) if operation.get("with type") else None
-    if old is not None and (old.get("required") or old.verb == "type"):
+    if (old is None and operation.get("with type")) or (old is not None and (old.get("required") or old.verb == "type")):
         return
     yield _effect(
         REQUIRED, step, f"The column {operation.subject} becomes required: writers that leave it empty fail.", severity=_proven(step, found)

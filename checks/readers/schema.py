@@ -242,7 +242,7 @@ class History:
 
     def definition(self, path: str, wanted: Operation) -> Operation | None:
         """The last state of an object in the older migrations: its creation or, for a column, its last type; None where none is found."""
-        words = [_bare(wanted.name), *([_bare(wanted.table)] if wanted.kind == "column" else [])]
+        words = [_bare(wanted.name), *([_bare(wanted.table).rpartition(b"_")[2]] if wanted.kind == "column" else [])]
         if not words[0]:
             return None
         for older in self.older(path):
