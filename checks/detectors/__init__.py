@@ -56,6 +56,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "migrations": _MIGRATIONS,
     "kubernetes": _MANIFESTS,
     "kubernetes_access": _MANIFESTS,
+    "kubernetes_security": _MANIFESTS,
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
