@@ -33,19 +33,39 @@ from checks.readers.kubernetes import Object
 from checks.readers.manifests import Manifests, Pair, manifests, once
 
 _P = Reversible.PARTLY
-PRIVILEGE = Rule("kubernetes-security/container-privilege-widened", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, _P, "A container may do more to its node")
-HARDENING = Rule("kubernetes-security/hardening-removed", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, _P, "A container's hardening is removed")
+PRIVILEGE = Rule(
+    "kubernetes-security/container-privilege-widened", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, _P, "A container may do more to its node"
+)
+HARDENING = Rule(
+    "kubernetes-security/hardening-removed", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, _P, "A container's hardening is removed"
+)
 HOST = Rule("kubernetes-security/host-shared", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, _P, "A pod shares its node's namespaces or files")
 TOKEN = Rule("kubernetes-security/token-mounted", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, _P, "A pod gets a token for the API server")
 LEVEL = Rule("kubernetes-security/pod-security-lowered", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, _P, "A namespace allows less secure pods")
-SECRET = Rule("kubernetes-security/secret-read", Hazard.SECRET_EXPOSED, Severity.LOW, _P, "A workload reads a secret it did not read before")
-SERVICE = Rule("kubernetes-security/service-exposed", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A service is reachable from outside the cluster")
+SECRET = Rule(
+    "kubernetes-security/secret-read", Hazard.SECRET_EXPOSED, Severity.LOW, _P, "A workload reads a secret it did not read before"
+)
+SERVICE = Rule(
+    "kubernetes-security/service-exposed", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A service is reachable from outside the cluster"
+)
 ROUTE = Rule("kubernetes-security/route-exposed", Hazard.EXPOSURE_WIDENED, Severity.MODERATE, _P, "A host is newly routed into the cluster")
 SOURCES = Rule("kubernetes-security/source-ranges-widened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "More addresses may connect")
-AUTH = Rule("kubernetes-security/route-unguarded", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A route loses its authentication or encryption")
-NETWORK = Rule("kubernetes-security/network-policy-widened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A network or mesh policy lets more through")
-ADMISSION = Rule("kubernetes-security/admission-weakened", Hazard.PROTECTION_REMOVED, Severity.HIGH, _P, "An admission webhook or policy stops refusing")
-IMAGE = Rule("kubernetes-security/image-unpinned", Hazard.SUPPLY_CHANGED, Severity.MODERATE, Reversible.YES, "An image is no longer fixed, or comes from elsewhere")
+AUTH = Rule(
+    "kubernetes-security/route-unguarded", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A route loses its authentication or encryption"
+)
+NETWORK = Rule(
+    "kubernetes-security/network-policy-widened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A network or mesh policy lets more through"
+)
+ADMISSION = Rule(
+    "kubernetes-security/admission-weakened", Hazard.PROTECTION_REMOVED, Severity.HIGH, _P, "An admission webhook or policy stops refusing"
+)
+IMAGE = Rule(
+    "kubernetes-security/image-unpinned",
+    Hazard.SUPPLY_CHANGED,
+    Severity.MODERATE,
+    Reversible.YES,
+    "An image is no longer fixed, or comes from elsewhere",
+)
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
@@ -142,13 +162,17 @@ def _container(base: Node | None, spec: Node, old: Node | None, new: Node, title
     never_root = user is not None and user > 0
     if true(base, old, "runAsNonRoot") and not true(spec, new, "runAsNonRoot") and not never_root:
         lost.append("runAsNonRoot")
-    elif (user == 0 and was != 0) or (was is not None and was > 0 and user is None and not true(spec, new, "runAsNonRoot") and _context(spec, new, "runAsUser") is None):
+    elif (user == 0 and was != 0) or (
+        was is not None and was > 0 and user is None and not true(spec, new, "runAsNonRoot") and _context(spec, new, "runAsUser") is None
+    ):
         lost.append("runAsUser")
     if true(base, old, "readOnlyRootFilesystem") and not true(spec, new, "readOnlyRootFilesystem"):
         lost.append("readOnlyRootFilesystem")
     if true(base, old, "allowPrivilegeEscalation") is False and new.get("securityContext", "allowPrivilegeEscalation") is None:
         lost.append("allowPrivilegeEscalation: false")
-    if "ALL" in _texts(old.get("securityContext", "capabilities", "drop")) and "ALL" not in _texts(new.get("securityContext", "capabilities", "drop")):
+    if "ALL" in _texts(old.get("securityContext", "capabilities", "drop")) and "ALL" not in _texts(
+        new.get("securityContext", "capabilities", "drop")
+    ):
         lost.append("drop: [ALL]")
     for kind in ("seccompProfile", "appArmorProfile"):
         had, has = _context(base, old, kind, "type"), _context(spec, new, kind, "type")
@@ -207,7 +231,9 @@ def _token(base: Node, spec: Node, found: Object) -> Iterator[Effect]:
 
 def _secrets(base: Node, spec: Node, found: Object, everything: Manifests) -> Iterator[Effect]:
     before = _secret_names(base)
-    own = {pair.some.key.name for kind in ("Secret", "ExternalSecret", "SealedSecret") for pair in everything.of(kind) if pair.new is not None}
+    own = {
+        pair.some.key.name for kind in ("Secret", "ExternalSecret", "SealedSecret") for pair in everything.of(kind) if pair.new is not None
+    }
     names = {name: node for name, node in _secret_names(spec).items() if name not in before and name not in own and "⟦" not in name}
     gone = [name for name in before if name not in _secret_names(spec)]
     if names and len(gone) < len(names) and not found.templated:
@@ -301,7 +327,12 @@ def _internal(found: Object) -> bool:
             return True
         if name.endswith("load-balancer-type") and "internal" in (value.text or "").lower():
             return True
-    named = found.string("spec", "ingressClassName") or found.annotation("kubernetes.io/ingress.class") or found.string("spec", "gatewayClassName") or ""
+    named = (
+        found.string("spec", "ingressClassName")
+        or found.annotation("kubernetes.io/ingress.class")
+        or found.string("spec", "gatewayClassName")
+        or ""
+    )
     return _INTERNAL.search(named) is not None
 
 
@@ -402,7 +433,9 @@ def _route(old: Object | None, new: Object) -> Iterator[Effect]:
     if old is None:
         return
     annotations = old.get("metadata", "annotations")
-    lost = [name for name, _ in annotations.entries() if _AUTH.match(name) and new.annotation(name) is None] if annotations is not None else []
+    lost = (
+        [name for name, _ in annotations.entries() if _AUTH.match(name) and new.annotation(name) is None] if annotations is not None else []
+    )
     lost += [
         name
         for name, value in (annotations.entries() if annotations is not None else ())
@@ -469,7 +502,14 @@ def _sources(old: Object | None, new: Object) -> Iterator[Effect]:
 
 # Network and mesh policies.
 
-_NETWORK_KINDS = ("NetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
+_NETWORK_KINDS = (
+    "NetworkPolicy",
+    "CiliumNetworkPolicy",
+    "CiliumClusterwideNetworkPolicy",
+    "AuthorizationPolicy",
+    "PeerAuthentication",
+    "RequestAuthentication",
+)
 
 
 def _network(pair: Pair, found: Manifests) -> Iterator[Effect]:
@@ -503,7 +543,9 @@ def _network(pair: Pair, found: Manifests) -> Iterator[Effect]:
 
 
 def _mesh(new: Object, was: str | None, now: str | None, message: str) -> Effect:
-    return NETWORK.effect(subject=new.key.title, path=new.path, line=new.at(new.get("spec")), before=was, after=now, message=message, confidence=_certain(new))
+    return NETWORK.effect(
+        subject=new.key.title, path=new.path, line=new.at(new.get("spec")), before=was, after=now, message=message, confidence=_certain(new)
+    )
 
 
 def _permits(policy: Object) -> bool:
@@ -531,9 +573,19 @@ def _authorization(old: Object, new: Object) -> Iterator[Effect]:
     if was == "DENY" and now in ("ALLOW", "AUDIT"):
         yield _mesh(new, was, now, f"{new.key.title} no longer denies.")
     elif (now == "ALLOW" and len(fresh) > len(lost)) or any(not rule.pairs for rule in fresh):
-        yield _mesh(new, f"{len(_items(old, 'spec', 'rules'))} rules", f"{len(_items(new, 'spec', 'rules'))} rules", f"{new.key.title} allows requests it did not allow.")
+        yield _mesh(
+            new,
+            f"{len(_items(old, 'spec', 'rules'))} rules",
+            f"{len(_items(new, 'spec', 'rules'))} rules",
+            f"{new.key.title} allows requests it did not allow.",
+        )
     elif now == "DENY" and len(lost) > len(fresh):
-        yield _mesh(new, f"{len(_items(old, 'spec', 'rules'))} rules", f"{len(_items(new, 'spec', 'rules'))} rules", f"{new.key.title} no longer denies requests it denied.")
+        yield _mesh(
+            new,
+            f"{len(_items(old, 'spec', 'rules'))} rules",
+            f"{len(_items(new, 'spec', 'rules'))} rules",
+            f"{new.key.title} no longer denies requests it denied.",
+        )
 
 
 Peers = frozenset[tuple[object, object]]
@@ -542,7 +594,9 @@ Peers = frozenset[tuple[object, object]]
 
 def _allowed(policy: Object, way: str, peer: str) -> tuple[bool, Peers, dict[tuple[object, object], Node]]:
     """Whether a direction is restricted, and by whom and on what port it may be used."""
-    types = _texts(policy.get("spec", "policyTypes")) or (frozenset({"Ingress", "Egress"}) if policy.get("spec", "egress") else frozenset({"Ingress"}))
+    types = _texts(policy.get("spec", "policyTypes")) or (
+        frozenset({"Ingress", "Egress"}) if policy.get("spec", "egress") else frozenset({"Ingress"})
+    )
     if way.capitalize() not in types:
         return False, frozenset(), {}
     where: dict[tuple[object, object], Node] = {}
