@@ -57,6 +57,8 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "kubernetes": _MANIFESTS,
     "kubernetes_access": _MANIFESTS,
     "kubernetes_security": _MANIFESTS,
+    "gitops": (*_MANIFESTS, "**/helmfile*.gotmpl", "**/helmfile.d/*"),
+    "rollouts": _MANIFESTS,
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
