@@ -32,12 +32,28 @@ from checks.readers.documents import Node
 from checks.readers.kubernetes import Object
 from checks.readers.manifests import Pair, deployed, manifests, once
 
-GONE = Rule("gitops/application-removed", Hazard.RESOURCE_DESTROYED, Severity.HIGH, Reversible.PARTLY, "Something a controller deploys is removed")
+GONE = Rule(
+    "gitops/application-removed", Hazard.RESOURCE_DESTROYED, Severity.HIGH, Reversible.PARTLY, "Something a controller deploys is removed"
+)
 PRUNE = Rule("gitops/prune-enabled", Hazard.PROTECTION_REMOVED, Severity.HIGH, Reversible.NO, "What leaves the repository is newly deleted")
 HEAL = Rule("gitops/reconciliation-stopped", Hazard.PROTECTION_REMOVED, Severity.MODERATE, Reversible.YES, "Drift is no longer corrected")
-CASCADE = Rule("gitops/deletion-cascades", Hazard.PROTECTION_REMOVED, Severity.HIGH, Reversible.NO, "Deleting a definition newly deletes what it deployed")
-PROJECT = Rule("gitops/project-widened", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A project may deploy more, from more places, to more places")
-FOLLOWS = Rule("gitops/source-unpinned", Hazard.SUPPLY_CHANGED, Severity.MODERATE, Reversible.YES, "A source follows a branch, or is another one")
+CASCADE = Rule(
+    "gitops/deletion-cascades",
+    Hazard.PROTECTION_REMOVED,
+    Severity.HIGH,
+    Reversible.NO,
+    "Deleting a definition newly deletes what it deployed",
+)
+PROJECT = Rule(
+    "gitops/project-widened",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.HIGH,
+    Reversible.PARTLY,
+    "A project may deploy more, from more places, to more places",
+)
+FOLLOWS = Rule(
+    "gitops/source-unpinned", Hazard.SUPPLY_CHANGED, Severity.MODERATE, Reversible.YES, "A source follows a branch, or is another one"
+)
 
 _ARGO = "argoproj.io"
 _FLUX = ("kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
@@ -90,7 +106,12 @@ def _argo(pair: Pair) -> Iterator[Effect]:
             yield _gone(old, "its applications can no longer be deployed.", Severity.MODERATE, Confidence.LIKELY)
         elif old.kind == "ApplicationSet":
             kept = k8s.truth(old.get("spec", "syncPolicy", "preserveResourcesOnDeletion"))
-            yield _gone(old, "its applications go with it." if kept else "its applications and what they deployed go with it.", Severity.HIGH, Confidence.LIKELY)
+            yield _gone(
+                old,
+                "its applications go with it." if kept else "its applications and what they deployed go with it.",
+                Severity.HIGH,
+                Confidence.LIKELY,
+            )
         else:
             cascades = _finalizers(old)
             yield _gone(
@@ -153,7 +174,10 @@ def _elements(found: Object) -> dict[str, Node]:
         for path, node in generator.walk():
             if path and path[-1] == "elements":
                 for element in node.items or ():
-                    name = next((element.string(key) for key in ("name", "cluster", "app", "appName", "env", "namespace") if element.string(key)), None)
+                    name = next(
+                        (element.string(key) for key in ("name", "cluster", "app", "appName", "env", "namespace") if element.string(key)),
+                        None,
+                    )
                     out[name or next((value.text or "" for _, value in element.entries()), "")] = element
     return out
 
@@ -174,7 +198,10 @@ def _argo_sources(old: Object, new: Object, template: tuple[str, ...]) -> Iterat
 def _argo_places(found: Object, template: tuple[str, ...]) -> dict[str, tuple[str, Node]]:
     sources = [found.get(*template, "spec", "source"), *_items(found.get(*template, "spec", "sources"))]
     return {
-        (source.string("repoURL") or "") + "/" + (source.string("chart") or source.string("path") or ""): (source.string("targetRevision") or "", source)
+        (source.string("repoURL") or "") + "/" + (source.string("chart") or source.string("path") or ""): (
+            source.string("targetRevision") or "",
+            source,
+        )
         for source in sources
         if source is not None
     }
@@ -213,7 +240,10 @@ def _entries(found: Object, key: str) -> dict[str, Node]:
         if item.is_scalar:
             out[item.text or ""] = item
         else:
-            parts = (item.string("server") or item.string("name") or item.string("group") or "", item.string("namespace") or item.string("kind") or "")
+            parts = (
+                item.string("server") or item.string("name") or item.string("group") or "",
+                item.string("namespace") or item.string("kind") or "",
+            )
             out["|".join(parts)] = item
     return out
 
@@ -231,7 +261,13 @@ def _flux(pair: Pair) -> Iterator[Effect]:
         pruned = old.kind == "HelmRelease" or k8s.truth(old.get("spec", "prune"))
         # A patch of an overlay has no chart or source of its own: what it patches stays.
         if old.get("spec", "chart") is not None or old.get("spec", "chartRef") is not None or old.get("spec", "sourceRef") is not None:
-            what = "the release is uninstalled with everything in it." if old.kind == "HelmRelease" else "what it deployed is deleted." if pruned else "nothing manages what it deployed any more."
+            what = (
+                "the release is uninstalled with everything in it."
+                if old.kind == "HelmRelease"
+                else "what it deployed is deleted."
+                if pruned
+                else "nothing manages what it deployed any more."
+            )
             yield _gone(old, what, Severity.HIGH if pruned else Severity.MODERATE, Confidence.LIKELY)
         return
     was, now = old.get("spec", "prune"), new.get("spec", "prune")
@@ -255,7 +291,13 @@ def _flux(pair: Pair) -> Iterator[Effect]:
         )  # fmt: skip
     for keys in (("spec", "chart", "spec", "version"),):
         one, other = old.string(*keys), new.string(*keys)
-        if one and _fixed(one) and (other is None or not _fixed(other)) and (other is None or "⟦" not in other) and new.get("spec", "chart") is not None:
+        if (
+            one
+            and _fixed(one)
+            and (other is None or not _fixed(other))
+            and (other is None or "⟦" not in other)
+            and new.get("spec", "chart") is not None
+        ):
             yield FOLLOWS.effect(
                 subject=f"{new.key.title} version", path=new.path, line=new.at(new.get(*keys) or new.get("spec", "chart")), before=one, after=other or "any",
                 severity=Severity.LOW, message=f"{new.key.title} takes whatever version {other or 'is newest'} is instead of {one}.",
@@ -305,7 +347,12 @@ def _helmfile(change: Change, file: FileChange) -> Iterator[Effect]:
         return
     elsewhere: set[str] = set()
     for other in change.files:
-        if other.path != file.path and other.new is not None and "helmfile" in other.path and other.path.endswith((".yaml", ".yml", ".gotmpl")):
+        if (
+            other.path != file.path
+            and other.new is not None
+            and "helmfile" in other.path
+            and other.path.endswith((".yaml", ".yml", ".gotmpl"))
+        ):
             elsewhere |= set(_releases(change.head_bytes(other), other.path) or {})
     for name, (line, installed) in old.items():
         here = new.get(name)

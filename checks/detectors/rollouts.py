@@ -70,7 +70,9 @@ def _rollout(pair: Pair, deployments: set[str]) -> Iterator[Effect]:
             yield _gone(STEPS, old, f"{old.key.title} is gone, and with it the workload it staged.", Severity.MODERATE)
         return
     before, after = _steps(old), _steps(new)
-    if (before and not any(step.text is None and step.get("setWeight") is not None for step in after) and _pauses(after) < _pauses(before)) or _jump(before, after):
+    if (
+        before and not any(step.text is None and step.get("setWeight") is not None for step in after) and _pauses(after) < _pauses(before)
+    ) or _jump(before, after):
         yield STEPS.effect(
             subject=new.key.title, path=new.path, line=new.at(new.get("spec", "strategy")), before=_shown(before), after=_shown(after) or "none",
             message=f"{new.key.title} reaches everyone in fewer steps: {_shown(after) or 'none'} instead of {_shown(before)}.",
@@ -166,7 +168,11 @@ def _canary(pair: Pair) -> Iterator[Effect]:
         )  # fmt: skip
         return
     for key in ("metrics", "webhooks"):
-        lost = [item.string("name") or "?" for item in _items(was.get(key)) if item.string("name") not in {one.string("name") for one in _items(now.get(key))}]
+        lost = [
+            item.string("name") or "?"
+            for item in _items(was.get(key))
+            if item.string("name") not in {one.string("name") for one in _items(now.get(key))}
+        ]
         if lost and len(_items(now.get(key))) < len(_items(was.get(key))):
             yield THRESHOLD.effect(
                 subject=f"{new.key.title} {key}", path=new.path, line=new.at(now), before=", ".join(lost),
