@@ -59,6 +59,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "kubernetes_security": _MANIFESTS,
     "gitops": (*_MANIFESTS, "**/helmfile*.gotmpl", "**/helmfile.d/*"),
     "rollouts": _MANIFESTS,
+    "helm_values": ("*.{yml,yaml}",),
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),

@@ -138,8 +138,10 @@ _KEEP = (
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     found = manifests(change, files)
-    for path, side, unread in found.unread:
-        yield not_analysed(path, unread.why, unread.line, side, Severity.LOW if "/templates/" in path else None)
+    for path, side, unread, before in found.unread:
+        # A file that never was YAML is another tool's template: what it becomes is unknown, and was.
+        foreign = before or "/templates/" in path or any(mark in unread.text for mark in ("{{", "${", "{%", "<%"))
+        yield not_analysed(path, unread.why, unread.line, side, Severity.LOW if foreign else None)
     yield from _removals(change, found)
     yield from _left_out(change, files, found)
     yield from once([effect for pair in found.pairs for effect in _changed(pair)])

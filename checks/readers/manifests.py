@@ -50,8 +50,8 @@ class Manifests:
     """What a change holds of Kubernetes objects."""
 
     pairs: tuple[Pair, ...]
-    unread: tuple[tuple[str, Side, Unread], ...]
-    """What cannot be read at head (or no longer exists and could not be read at base) and is not the same text at base."""
+    unread: tuple[tuple[str, Side, Unread, bool], ...]
+    """(path, side, what, whether the file could not be read at base either): what cannot be read at head (or no longer exists and could not be read at base) and is not the same text at base."""
 
     def of(self, *kinds: str) -> Iterator[Pair]:
         """The pairs of some kinds."""
@@ -79,7 +79,7 @@ def manifests(change: Change, files: Sequence[FileChange]) -> Manifests:
     """The objects of the changed files (and of charts whose values changed), paired."""
     before: dict[str, list[Object]] = {}
     after: dict[str, list[Object]] = {}
-    unread: list[tuple[str, Side, Unread]] = []
+    unread: list[tuple[str, Side, Unread, bool]] = []
     torn: set[str] = set()
     for old_path, new_path in sorted(_places(change, files), key=str):
         old = _file(change.before, old_path)
@@ -90,11 +90,11 @@ def manifests(change: Change, files: Sequence[FileChange]) -> Manifests:
         before.setdefault(here, []).extend(old.objects if old else ())
         after.setdefault(here, []).extend(new.objects if new else ())
         known = {item.text for item in old.unread} if old else set()
-        unread.extend((here, Side.HEAD, item) for item in (new.unread if new else ()) if item.text not in known)
+        unread.extend((here, Side.HEAD, item, bool(known)) for item in (new.unread if new else ()) if item.text not in known)
         if (new is not None and new.unread) or (old is not None and old.unread):
             torn.add(here)
         if new is None and old is not None:
-            unread.extend((here, Side.BASE, item) for item in old.unread)
+            unread.extend((here, Side.BASE, item, True) for item in old.unread)
     # What one side of a file hides, the other side neither adds nor removes.
     pairs = (
         pair for pair in _paired(change, before, after) if (pair.old is not None and pair.new is not None) or pair.some.path not in torn
