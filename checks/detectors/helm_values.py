@@ -32,11 +32,41 @@ from checks.readers.kubernetes import Object
 from checks.readers.manifests import deployed, manifests
 
 _LIKELY = Confidence.LIKELY
-PRIVILEGE = Rule("helm-values/privilege-widened", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A chart's pods may do more", confidence=_LIKELY)
-EXPOSED = Rule("helm-values/exposure-widened", Hazard.EXPOSURE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "A chart is reachable from more places", confidence=_LIKELY)
-GUARD = Rule("helm-values/guard-removed", Hazard.PROTECTION_REMOVED, Severity.MODERATE, Reversible.PARTLY, "A chart's guard is switched off", confidence=_LIKELY)
-DATA = Rule("helm-values/persistence-removed", Hazard.DATA_DESTROYED, Severity.HIGH, Reversible.NO, "A chart no longer keeps its data", confidence=_LIKELY)
-ZERO = Rule("helm-values/scaled-to-zero", Hazard.AVAILABILITY_REDUCED, Severity.HIGH, Reversible.YES, "A chart runs no pod", confidence=_LIKELY)
+PRIVILEGE = Rule(
+    "helm-values/privilege-widened",
+    Hazard.PRIVILEGE_WIDENED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "A chart's pods may do more",
+    confidence=_LIKELY,
+)
+EXPOSED = Rule(
+    "helm-values/exposure-widened",
+    Hazard.EXPOSURE_WIDENED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "A chart is reachable from more places",
+    confidence=_LIKELY,
+)
+GUARD = Rule(
+    "helm-values/guard-removed",
+    Hazard.PROTECTION_REMOVED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "A chart's guard is switched off",
+    confidence=_LIKELY,
+)
+DATA = Rule(
+    "helm-values/persistence-removed",
+    Hazard.DATA_DESTROYED,
+    Severity.HIGH,
+    Reversible.NO,
+    "A chart no longer keeps its data",
+    confidence=_LIKELY,
+)
+ZERO = Rule(
+    "helm-values/scaled-to-zero", Hazard.AVAILABILITY_REDUCED, Severity.HIGH, Reversible.YES, "A chart runs no pod", confidence=_LIKELY
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +89,32 @@ def _key(path: str, old: str, new: str, rule: Rule, message: str, severity: Seve
 
 _KEYS = (
     _key(r"persist\w*\.enabled", "true", "false", DATA, "its data no longer survives its pods, and the claim can be deleted"),
-    _key(r"(?:poddisruptionbudget|pdb)\.(?:enabled|create)", "true", "false -", GUARD, "its pods may all be taken down at once", Severity.LOW),
+    _key(
+        r"(?:poddisruptionbudget|pdb)\.(?:enabled|create)", "true", "false -", GUARD, "its pods may all be taken down at once", Severity.LOW
+    ),
     _key(r"network_?polic(?:y|ies)\.(?:enabled|create)", "true", "false", GUARD, "its network policy is gone", Severity.HIGH),
     _key(r"(?:backups?|snapshots?)\.enabled", "true", "false", GUARD, "it is no longer backed up", Severity.HIGH),
     _key(r"resource_?policy", "keep", "- delete", GUARD, "what the release leaves behind is no longer kept", Severity.HIGH),
     _key(r"crds\.keep", "true", "false", GUARD, "its resource definitions go with the release, and every object of them", Severity.HIGH),
     _key(r"(?:tls|auth)\.enabled", "true", "false", GUARD, "it no longer encrypts or asks who connects", Severity.HIGH),
-    _key(r"\w*securitycontext\.(?:run_?as_?non_?root|readonlyrootfilesystem)", "true", "false", PRIVILEGE, "its containers are less hardened"),
+    _key(
+        r"\w*securitycontext\.(?:run_?as_?non_?root|readonlyrootfilesystem)", "true", "false", PRIVILEGE, "its containers are less hardened"
+    ),
     _key(r"\w*securitycontext\.enabled", "true", "false", PRIVILEGE, "its containers are less hardened"),
-    _key(r"\w*securitycontext\.privileged|privileged", "false - *", "true", PRIVILEGE, "its containers are root on their node", Severity.HIGH),
+    _key(
+        r"\w*securitycontext\.privileged|privileged", "false - *", "true", PRIVILEGE, "its containers are root on their node", Severity.HIGH
+    ),
     _key(r"\w*securitycontext\.allowprivilegeescalation", "false", "true", PRIVILEGE, "its processes may gain privileges"),
     _key(r"host(?:network|pid|ipc)", "false - *", "true", PRIVILEGE, "it shares its node's namespaces", Severity.HIGH),
     _key(r"(?:rbac\.)?cluster_?admin(?:\.enabled)?", "false - *", "true", PRIVILEGE, "it administers the whole cluster", Severity.HIGH),
-    _key(r"(?:\w*service|\w*lb)\.type", "ClusterIP - *", "LoadBalancer", EXPOSED, "its service gets an address outside the cluster", Severity.HIGH),
+    _key(
+        r"(?:\w*service|\w*lb)\.type",
+        "ClusterIP - *",
+        "LoadBalancer",
+        EXPOSED,
+        "its service gets an address outside the cluster",
+        Severity.HIGH,
+    ),
     _key(r"(?:\w*service)\.type", "ClusterIP -", "NodePort", EXPOSED, "its service is open on every node"),
     _key(r"\w*ingress\.enabled", "false -", "true", EXPOSED, "it is reachable through an ingress"),
     _key(r"(?:replicas|replica_?count)", "*", "0", ZERO, "no pod runs any more"),
@@ -161,7 +204,9 @@ def _fits(value: str | None, words: frozenset[str | None]) -> bool:
 
 
 _WORLD = ("0.0.0.0/0", "::/0")
-_RANGES = re.compile(r"(?:.*\.)?(?:loadbalancersourceranges|whitelist\w*|allowlist\w*|cidr\w*|\w*cidrs|sourceranges)(?:\.\[\])?\Z", re.IGNORECASE)
+_RANGES = re.compile(
+    r"(?:.*\.)?(?:loadbalancersourceranges|whitelist\w*|allowlist\w*|cidr\w*|\w*cidrs|sourceranges)(?:\.\[\])?\Z", re.IGNORECASE
+)
 
 
 def _addresses(before: dict[str, list[Node]], after: dict[str, list[Node]], title: str, path: str, line: object) -> Iterator[Effect]:
