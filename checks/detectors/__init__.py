@@ -21,6 +21,9 @@ _MIGRATIONS = (
 _MANIFESTS = ("*.{yml,yaml}", "**/{k8s,kubernetes,manifests}/**/*.json")
 """Every path that can hold Kubernetes objects."""
 
+_TERRAFORM = ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json")
+_TEMPLATES = ("**/*.{yml,yaml,json,template}", "**/*.{yml,yaml,json,template}.j2")
+
 _TESTS = (
     "test_*.py", "*_{test,tests}.{py,go,rb,rs,php}", "{test,tests}.py", "*_spec.rb", "test_*.rb", "*.rs",
     "*.{test,spec,e2e,cy,unit,integration,eval,evals}.{js,jsx,ts,tsx,mjs,cjs,mts,cts}",
@@ -28,9 +31,6 @@ _TESTS = (
     "**/{test,tests,__tests__,spec,specs,e2e}/**/*.{js,jsx,ts,tsx,mjs,cjs,mts,cts,py,rb,rs,kt,java,cs,swift,php}",
 )  # fmt: skip
 """Files of test cases; Rust keeps them beside the code."""
-
-_TERRAFORM = ("*.tf", "*.tofu", "*.tf.json", "*.tofu.json", "*.tfvars", "*.tfvars.json")
-_TEMPLATES = ("**/*.{yml,yaml,json,template}", "**/*.{yml,yaml,json,template}.j2")
 
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_permissions": (
@@ -45,6 +45,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "tests_removed": _TESTS,
     "tests_skipped": _TESTS,
     "secrets": ("**",),
+    "app_guards": ("*.{py,js,jsx,ts,tsx,mjs,cjs,mts,cts,go,java,rb}",),
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "terraform_exposure": _TERRAFORM,

@@ -138,7 +138,7 @@ _SAMPLE = re.compile(
 )
 _MACHINE_WRITTEN = re.compile(
     r"(?:^|/)(?:[^/]*lock[^/]*|go\.sum|[^/]*\.(?:svg|map|snap|min\.js|min\.css|csv|ipynb|lock|sum|png|jpe?g|gif|ico|woff2?|pdf|zip|gz|har|wasm|bin|pb|onnx|parquet))\Z|"
-    r"(?:^|/)(?:cassettes|__snapshots__|node_modules|vendor|dist|site-packages)/",
+    r"(?:^|/)(?:cassettes|__snapshots__|[^/]*\.lproj|locales?|node_modules|vendor|dist|site-packages)/",
     re.IGNORECASE,
 )
 _PRETEND = re.compile(
