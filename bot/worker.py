@@ -161,7 +161,7 @@ class Workers:
     async def _failed(self, work: Work, error: Exception) -> None:
         dead = work.attempts >= TRIES
         logger.exception("%s failed (try %d of %d)", work.key, work.attempts, TRIES)
-        delay = min(300.0, 2.0**work.attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        delay = min(300.0, 0.5 * 4.0 ** (work.attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         await asyncio.to_thread(self._tools.store.retry, work, delay, f"{type(error).__name__}: {error}", dead)
         if dead and work.kind == "pull":
             await tell_failure(
