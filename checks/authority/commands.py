@@ -43,7 +43,7 @@ _DESTRUCTIVE = re.compile(
     r"|kubectl +(?:delete|drain|cordon|apply|exec|scale|rollout|replace)\b|helm +(?:uninstall|delete|rollback|upgrade)\b|eksctl +delete|argocd +app +(?:delete|sync)"
     r"|(?:aws|gcloud|az|doctl|flyctl|heroku|oci) .{0,80}\b(?:delete|terminate|destroy|put-|modify-|remove-)"
     r"|(?:psql|mysql|mongosh|redis-cli)\b|.{0,80}\b(?:DROP|TRUNCATE) "
-    r"|gh +(?:api|pr +merge|workflow|secret|release|repo +delete)\b|git +push .{0,80}(?:--force|-f\b)|sudo\b|ssh\b|mkfs|dd |rm\b.{0,20}-[a-z]*r",
+    r"|gh +(?:api|workflow|secret|release|repo|pr)\Z|gh +(?:pr +merge|workflow +(?:run|disable|enable)|secret +(?:set|delete)|release +(?:create|delete|edit|upload)|repo +(?:delete|edit|archive))\b|git +push .{0,80}(?:--force|-f\b)|sudo\b|ssh\b|mkfs|dd |rm\b.{0,20}-[a-z]*r",
 )
 _RUNNER = re.compile(
     r"(?:bash|sh|zsh|fish|pwsh|powershell|python[0-9.]*|node|deno|bun|ruby|perl|php|lua|eval|xargs|env|sudo|ssh|docker|podman|npx|uvx|bunx|pipx|make|just|task|source|direnv|mise|devbox)\Z"

@@ -184,7 +184,7 @@ def _limits(old: Authority | None, new: Authority) -> Iterator[Delta]:
         limit.what == "sandbox" for limit in new.limits
     )
     for limit in old.limits if old else ():
-        if limit.force is Force.INERT or (unboxed and limit.what.startswith("sandbox ")):
+        if limit.force.rank < Force.BYPASSABLE.rank or (unboxed and limit.what.startswith("sandbox ")):
             continue
         if overtaken and (limit.what in _OVERTAKEN or limit.what.startswith("mode ")):
             # The grant that takes its place says it already.

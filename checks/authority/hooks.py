@@ -68,7 +68,7 @@ def hook(
         draft.grants.append(Grant(Verb.CODE, f"{event} {name}", f"run `{shown}` at each {event} without asking", path, line, severity))
     if not BEFORE.search(event):
         return
-    force, why = _force(folder, command, script, missing, soft, fails_closed)
+    force, why = _force(folder, event, command, script, missing, soft, fails_closed)
     draft.limits.append(
         Limit(
             Verb.CODE,
@@ -85,7 +85,10 @@ def hook(
     )
 
 
-def _force(folder: Folder, command: str, script: str | None, missing: bool, soft: bool, fails_closed: bool) -> tuple[Force, str]:
+_ACTION = re.compile(r"pre|before|permission", re.IGNORECASE)
+
+
+def _force(folder: Folder, event: str, command: str, script: str | None, missing: bool, soft: bool, fails_closed: bool) -> tuple[Force, str]:
     if missing:
         return Force.INERT, f"its script {script} is not in the repository, and a hook that cannot start blocks nothing"
     if _ALWAYS_WELL.search(command.strip()):
@@ -96,7 +99,7 @@ def _force(folder: Folder, command: str, script: str | None, missing: bool, soft
     if fails_closed:
         return Force.BYPASSABLE, who
     if script is None:
-        return Force.BYPASSABLE, who
+        return (Force.BYPASSABLE, who) if _ACTION.match(event) else (Force.ADVISORY, "it runs around prompts, not before actions")
     path = folder.at(script)
     try:
         data = folder.tree.read(path)

@@ -39,6 +39,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
         ".github/workflows/*.{yml,yaml,md}",
         ".github/{agents,hooks,copilot}/**",
         ".github/mcp.json",
+        "**/{Dockerfile,Dockerfile.*,*.Dockerfile}",
         "{scripts,script,tools,bin,hack,hooks,.hooks}/**.{sh,py,js,mjs,ts}",
     ),
     "hidden": ("**",),

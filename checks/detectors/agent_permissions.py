@@ -30,6 +30,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from checks.authority import Delta, authority_of, difference
+from checks.authority.devcontainers import image_authority
 from checks.authority.difference import Kind, group_of
 from checks.authority.nouns import Authority, Force, Grant, Verb
 from checks.detectors.base import Detector, Rule, not_analysed, together
@@ -122,10 +123,12 @@ def root_of(path: str) -> str | None:
     """The folder whose agents a file configures; None for files that are shipped to others, tests, examples and documentation."""
     match = _ROOT.match(path)
     root = match[1] if match else ""
-    folders = frozenset(root.lower().split("/"))
-    if root and (place_of(root + "/x") is not Place.DEPLOYED or folders & _SHIPPED or "{{" in root):
-        return None
-    return root
+    return root if not root or _configures(root + "/x") else None
+
+
+def _configures(path: str) -> bool:
+    """Whether a file stands where it configures this repository: not among tests, examples, documentation and what is shipped to others."""
+    return place_of(path) is Place.DEPLOYED and not frozenset(path.lower().split("/")[:-1]) & _SHIPPED and "{{" not in path
 
 
 def _shipped(tree: Tree, root: str) -> bool:
@@ -145,8 +148,8 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
     old_flows = frozenset(file.base_path for file in files if file.old and file.base_path.startswith(".github/workflows/"))
     new_flows = frozenset(file.path for file in files if file.new and file.path.startswith(".github/workflows/"))
     roots = tuple(dict.fromkeys((*old_roots, *new_roots)))
-    before = authority_of(change.before, roots, old_flows)
-    after = authority_of(change.after, roots, new_flows)
+    before = authority_of(change.before, roots, old_flows) + _images(change.before, (file.base_path for file in files if file.old))
+    after = authority_of(change.after, roots, new_flows) + _images(change.after, (file.path for file in files if file.new))
     touched = frozenset(path for file in files for path in (file.path, file.base_path))
     yield from _unread(change, before, after)
     for delta in difference(before, after):
@@ -154,8 +157,22 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
 
 
 def _roots(tree: Tree, paths: Iterable[str]) -> tuple[str, ...]:
-    found = dict.fromkeys(root for path in paths if not path.startswith(".github/workflows/") and (root := root_of(path)) is not None)
+    found = dict.fromkeys(
+        root
+        for path in paths
+        if not path.startswith(".github/workflows/")
+        and (_ROOT.match(path) or "dockerfile" not in path.lower())
+        and (root := root_of(path)) is not None
+    )
     return tuple(root for root in found if not _shipped(tree, root))
+
+
+def _images(tree: Tree, paths: Iterable[str]) -> tuple[Authority, ...]:
+    """The agents in changed images; those of development containers are read with their folder."""
+    named = (
+        path for path in paths if "dockerfile" in path.lower() and "/.devcontainer/" not in f"/{path}" and "/.cursor/" not in f"/{path}"
+    )
+    return tuple(authority for path in named if _configures(path) for authority in image_authority(tree, path))
 
 
 def _unread(change: Change, before: Sequence[Authority], after: Sequence[Authority]) -> Iterator[Effect]:
