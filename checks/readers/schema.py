@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checks.model import Change, FileChange, Tree, Unreadable
 from checks.readers.migrations import Migration, framework_of, is_down, partner, read, version_of
-from checks.readers.sql import Operation, Unread
+from checks.readers.sql import Operation, Unread, name_of
 
 OLDER = 600
 """Older migrations whose bytes are searched for a name."""
@@ -177,6 +177,7 @@ class _Fresh:
 
 def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operation]]], known: Counter[tuple[object, ...]]) -> Iterator[Step]:
     flat = [(migration, operation) for migration, ups in planned for operation in ups]
+    swapped = _swapped([operation for _, operation in flat])
     made_later: dict[tuple[str, str], list[int]] = {}
     renamed_to: dict[str, list[int]] = {}
     for index, (_, operation) in enumerate(flat):
@@ -197,7 +198,14 @@ def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operatio
         if kind in _MEMBERS or kind not in ("table", "rows"):
             is_fresh = is_fresh or fresh.member(kind, table, name)
         again, rebuilt = None, False
-        if operation.verb == "drop":
+        if index in swapped:
+            # Renamed out of the way, another put in its place, and dropped under the second name: the first name is what is replaced.
+            if operation.verb == "rename":
+                is_fresh = True
+            else:
+                operation, again = swapped[index]
+                rebuilt = kind == "table" and again is not None
+        elif operation.verb == "drop":
             later = [at for at in made_later.get((kind, name.rpartition(".")[2]), ()) if at > index and _same_place(flat[at][1], operation)]
             again = flat[later[0]][1] if later else None
             takers = [at for at in renamed_to.get(name.rpartition(".")[2], ()) if at > index] if kind == "table" else []
@@ -207,10 +215,35 @@ def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operatio
             operation.get("if absent") and kind == "table" and history.definition(migration.path, operation)
         ):
             _note(fresh, operation)
-        elif operation.verb == "rename" and is_fresh:
+        elif operation.verb == "rename" and is_fresh and index not in swapped:
             _note(fresh, Operation("create", kind, operation.get("to") if kind == "table" else table, operation.get("to").lower(), 0))
         elif operation.verb == "rename" and kind == "column":
             pass
+
+
+def _swapped(flat: Sequence[Operation]) -> dict[int, tuple[Operation, Operation | None]]:
+    """Renames whose new name is dropped later, and those drops told of the old name, with what took its place."""
+    found: dict[int, tuple[Operation, Operation | None]] = {}
+    for index, renamed in enumerate(flat):
+        if renamed.verb != "rename" or renamed.kind not in ("table", "type", "index", "view", "constraint"):
+            continue
+        to = name_of(renamed.get("to")).rpartition(".")[2]
+        for at in range(index + 1, len(flat)):
+            dropped = flat[at]
+            if dropped.verb == "drop" and dropped.kind == renamed.kind and dropped.name.rpartition(".")[2] == to:
+                taker = next((other for other in flat if other is not renamed and _takes(other, renamed)), None)
+                told = replace(dropped, name=renamed.name, table=renamed.name if renamed.kind == "table" else dropped.table)
+                found[index] = found[at] = (told, taker)
+                break
+    return found
+
+
+def _takes(other: Operation, renamed: Operation) -> bool:
+    """Whether an operation puts something in the place of what was renamed."""
+    if other.kind != renamed.kind:
+        return False
+    name = other.name if other.verb == "create" else name_of(other.get("to")) if other.verb == "rename" else ""
+    return (bool(name) and same_name(name, renamed.name)) or name.rpartition(".")[2] == renamed.name.rpartition(".")[2] != ""
 
 
 def _note(fresh: _Fresh, operation: Operation) -> None:
