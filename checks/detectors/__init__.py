@@ -64,6 +64,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "helm_values": ("*.{yml,yaml}",),
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
+    "dockerfile": ("{Dockerfile,Containerfile}", "{Dockerfile,Containerfile}.*", "*.{dockerfile,containerfile}"),
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
     "workflow_supply": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "workflow_checks": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),

@@ -198,6 +198,9 @@ def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operatio
         if kind in _MEMBERS or kind not in ("table", "rows"):
             is_fresh = is_fresh or fresh.member(kind, table, name)
         again, rebuilt = None, False
+        if index in swapped and operation.verb == "rename" and is_fresh:
+            # A thing of this change's own: whatever happens to it under its new name is no loss.
+            swapped = {at: pair for at, pair in swapped.items() if pair is not swapped[index]}
         if index in swapped:
             # Renamed out of the way, another put in its place, and dropped under the second name: the first name is what is replaced.
             if operation.verb == "rename":
