@@ -16,6 +16,7 @@ from typing import Any
 
 from checks.detectors.base import not_analysed
 from checks.model import Change, Effect, FileChange, Unreadable
+from checks.places import Place, place_of
 from checks.readers.expression import condition, expressions
 from checks.readers.workflow import Both, Job, Permissions, Step, Workflow, is_action, is_workflow, pairs, workflow
 
@@ -244,6 +245,8 @@ def both_sides(change: Change, files: Sequence[FileChange]) -> tuple[tuple[Both,
     unread: list[Effect] = []
     for file in files:
         if not any(is_workflow(path) or is_action(path) for path in (file.path, file.base_path)):
+            continue
+        if place_of(file.path) in (Place.VENDORED, Place.TEST, Place.EXAMPLE):
             continue
         before, _ = _side(change.base_bytes(file), file.base_path)
         after, why = _side(change.head_bytes(file), file.path)

@@ -68,6 +68,22 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
     "workflow_supply": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "workflow_checks": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
+    "dependency_bots": (".github/dependabot.{yml,yaml}", "{.github/,.gitlab/,}renovate.{json,json5}", "**/.renovaterc{,.json,.json5}"),
+    "other_ci": (
+        "**/{.gitlab-ci,.travis,.drone,bitbucket-pipelines,appveyor,.cirrus,.pre-commit-config,lefthook,.lefthook}.{yml,yaml}",
+        "**/{azure-pipelines,cloudbuild,buildspec}*.{yml,yaml}",
+        "**/{jenkinsfile*,*.jenkinsfile}",
+        ".gitlab/ci/**",
+        "{.circleci,.buildkite,.woodpecker,.azure-pipelines,.husky}/**",
+    ),
+    "scripts": (
+        "**/*.{sh,bash,zsh,ksh,mk}",
+        "**/{makefile,gnumakefile,makefile.*,package.json}",
+        "**/{dockerfile*,*.dockerfile,containerfile*}",
+        ".github/workflows/*.{yml,yaml}",
+        "**/action.{yml,yaml}",
+        "**/{bin,script,scripts,hack,ci,.ci,tools,deploy,.husky}/*",
+    ),
 }
 
 

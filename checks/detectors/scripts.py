@@ -1,0 +1,337 @@
+"""Commands that scripts newly run: what they destroy, what they no longer ask, what they download and run
+
+## What it detects
+In shell scripts, makefiles, `scripts` of package.json, `RUN` of Dockerfiles and steps of workflows: a command that deletes data or
+infrastructure and was not there; the condition, the dry run or the question that stood before such a command, gone; a script that no longer
+stops at the first error; a script from the network that is run as it comes.
+
+## Why it matters
+A script runs with all the rights of whoever starts it, and nobody sees a plan first.
+
+## Example
+```sh
+terraform plan                     # base
+terraform apply -auto-approve      # head
+```
+
+## What makes it safe
+Ask before it deletes, default to a dry run, run it from a protected environment only, keep backups; check a download against a digest written down here.
+
+## What it cannot see
+Who runs the script and where, what a variable holds, and what happens in programs that are not shell. Cleaning up in build directories,
+images and hosted runners is left out on purpose, and so is everything below tests, examples and documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from checks.access.destruction import DATA, Harm, Skip, download_run, dry, harm, skips
+from checks.detectors.base import Detector, Rule, not_analysed, together
+from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Unreadable
+from checks.places import Place, place_of
+from checks.readers.shell import Command, Named, Script, is_shell, script, scripts
+
+DATA_LOST = Rule(
+    "scripts/deletes-data",
+    Hazard.DATA_DESTROYED,
+    Severity.HIGH,
+    Reversible.NO,
+    "A script newly deletes data",
+    question=Question.DESTRUCTIVE,
+    confidence=Confidence.LIKELY,
+)
+RESOURCE_LOST = Rule(
+    "scripts/deletes-resource",
+    Hazard.RESOURCE_DESTROYED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "A script newly deletes infrastructure",
+    question=Question.DESTRUCTIVE,
+    confidence=Confidence.LIKELY,
+)
+UNGUARDED = Rule(
+    "scripts/guard-removed",
+    Hazard.PROTECTION_REMOVED,
+    Severity.HIGH,
+    Reversible.PARTLY,
+    "A condition or dry run before a destructive command is gone",
+    question=Question.DESTRUCTIVE,
+    confidence=Confidence.LIKELY,
+)
+UNASKED = Rule(
+    "scripts/question-skipped",
+    Hazard.PROTECTION_REMOVED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "A command no longer asks or checks first",
+    question=Question.DESTRUCTIVE,
+)
+UNSTOPPED = Rule(
+    "scripts/goes-on-after-error", Hazard.PROTECTION_REMOVED, Severity.LOW, Reversible.YES, "A script no longer stops at the first error"
+)
+DOWNLOADED = Rule(
+    "scripts/download-run", Hazard.SUPPLY_CHANGED, Severity.LOW, Reversible.PARTLY, "A script from the network is run as it comes"
+)
+RULES = (DATA_LOST, RESOURCE_LOST, UNGUARDED, UNASKED, UNSTOPPED, DOWNLOADED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One script of a file, parsed."""
+
+    path: str
+    named: Named
+    script: Script
+
+
+def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
+    """Effects of every changed file that holds scripts. All files together, so that a script that moves is no news."""
+    sides: list[tuple[str, list[_Part], list[_Part]]] = []
+    for file in files:
+        if _elsewhere(file.path) and _elsewhere(file.base_path):
+            continue
+        before, _ = _parts(change.base_bytes(file), file.base_path)
+        after, unread = _parts(change.head_bytes(file), file.path)
+        if unread is not None and _parts(change.base_bytes(file), file.base_path)[1] is None:
+            yield not_analysed(file.path, unread.why, unread.line, severity=Severity.MODERATE)
+        elif unread is None:
+            sides.append((file.path, before, after))
+    had = Counter(command.words for _, before, _ in sides for part in before for command in part.script.commands)
+    for path, before, after in sides:
+        if _elsewhere(path):
+            continue
+        names = {_name(part): part for part in before}
+        for part in after:
+            old = names.get(_name(part))
+            yield from _harms(part, old, had)
+            yield from _questions(part, old)
+            yield from _errors(part, old)
+            yield from _downloads(part, old, had)
+
+
+_TRIAL = re.compile(
+    r"(?<![a-z])(?:tests?|e2e|kind|minikube|k3d|k3s|integration|smoke|verify|bench\w*|localdev|devcontainer|teardown|conformance)(?![a-z])",
+    re.I,
+)
+
+
+def _elsewhere(path: str) -> bool:
+    """Below tests, examples, documentation or other people's code, or for trials by its own name."""
+    return place_of(path) is not Place.DEPLOYED or bool(_TRIAL.search(path.rpartition("/")[2])) or ".devcontainer/" in path
+
+
+def _name(part: _Part) -> tuple[str, ...]:
+    return (part.named.kind, part.named.name, *part.named.where)
+
+
+_ENDINGS = (".sh", ".bash", ".zsh", ".ksh")
+_OTHERS = re.compile(
+    r"(?:^|/)(?:makefile[^/]*|gnumakefile|[^/]+\.mk|package\.json|(?:[^/]+\.)?dockerfile[^/]*|containerfile[^/]*|action\.ya?ml)$|^\.github/workflows/[^/]+\.ya?ml$",
+    re.I,
+)
+
+
+def _parts(data: bytes | None, path: str) -> tuple[list[_Part], Unreadable | None]:
+    """The scripts of a file; for a file that is no script by name, its first line decides."""
+    if data is None:
+        return [], None
+    known = path.lower().endswith(_ENDINGS) or _OTHERS.search(path) is not None
+    if not known and not re.match(rb"#!\s*/\S*(?:sh\b|env\s+(?:-S\s+)?(?:ba|z|da|k)?sh\b)", data[:80]):
+        return [], None
+    try:
+        return [
+            _Part(path, named, script(named.text, path, named.line))
+            for named in scripts(data, path)
+            if is_shell(named) and named.text.strip()
+        ], None
+    except Unreadable as unreadable:
+        return [], unreadable
+
+
+# What is destroyed
+
+
+_TRIAL_CLUSTER = re.compile(r"\b(?:kind|k3d|minikube)\b|localstack|testcontainers", re.I)
+_EPHEMERAL = re.compile(r"(?<![a-z])(?:pr|preview|ephemeral|sandbox|tmp|temp|test|e2e|ci|dev|local|kind|review|staging)(?![a-z])", re.I)
+
+
+def _harms(part: _Part, old: _Part | None, had: Counter[tuple[str, ...]]) -> Iterator[Effect]:
+    if any(_TRIAL_CLUSTER.search(command.name) or command.name in ("kind", "k3d", "minikube") for command in part.script.commands):
+        return
+    before = Counter(found.label for command in (old.script.commands if old else ()) if (found := harm(command)))
+    fresh: list[tuple[Command, Harm]] = []
+    for command in part.script.commands:
+        found = harm(command)
+        if found is None or (found.local and part.named.kind in ("step", "image") and not command.through):
+            continue
+        if before[found.label] > 0:
+            before[found.label] -= 1
+            yield from _guard(part, old, command, found)
+        elif had[command.words] > 0:
+            had[command.words] -= 1
+        else:
+            fresh.append((command, found))
+    for rule in (DATA_LOST, RESOURCE_LOST):
+        mine = [(command, found) for command, found in fresh if (found.kind == DATA) == (rule is DATA_LOST)]
+        if mine:
+            yield _lost(rule, part, mine)
+
+
+def _lost(rule: Rule, part: _Part, items: Sequence[tuple[Command, Harm]]) -> Effect:
+    command, found = max(items, key=lambda item: item[1].severity.rank)
+    severity = found.severity
+    text = command.text(100)
+    if part.named.kind in ("target", "package") or _EPHEMERAL.search(f"{part.named.name} {text} {' '.join(part.named.where)}"):
+        severity = severity.step(-1)
+    guarded = any(_ASKS.search(guard) for guard in command.guards)
+    more = f" and {len(items) - 1} more of the kind" if len(items) > 1 else ""
+    what = "data" if rule is DATA_LOST else "infrastructure"
+    return rule.effect(
+        subject=f"{_where(part)}: {found.label}",
+        path=part.path,
+        line=command.line,
+        after=text,
+        severity=severity.step(-1) if guarded else severity,
+        confidence=Confidence.POSSIBLE if part.named.kind in ("file", "target", "package") else None,
+        message=f"{_where(part)[0].upper()}{_where(part)[1:]} now runs “{text}”{more}, which deletes {what}.",
+    )
+
+
+def _where(part: _Part) -> str:
+    kind = {"target": "the target", "package": "the script", "image": "the image build", "step": "the step"}.get(part.named.kind)
+    return f"{kind} {part.named.name}" if kind else f"the script {part.path.rpartition('/')[2]}"
+
+
+_ASKS = re.compile(r"prod|confirm|dry|force|read\b|reply|\byes\b|answer|\benv\b|environment|are.you.sure|exists|\bif \[", re.I)
+
+
+def _guard(part: _Part, old: _Part | None, command: Command, found: Harm) -> Iterator[Effect]:
+    """The same act under fewer conditions."""
+    if old is None:
+        return
+    theirs = [other for other in old.script.commands if (was := harm(other)) and was.label == found.label]
+    if any(len(other.guards) <= len(command.guards) for other in theirs):
+        return
+    lost = [guard for other in theirs[:1] for guard in other.guards if guard not in command.guards and _ASKS.search(guard)]
+    if lost:
+        yield UNGUARDED.effect(
+            subject=f"{_where(part)}: {found.label}",
+            path=part.path,
+            line=command.line,
+            before=lost[0],
+            after="always",
+            severity=found.severity,
+            message=f"{_where(part)[0].upper()}{_where(part)[1:]} runs “{command.text(80)}” without the condition that stood before it.",
+        )
+
+
+# Questions
+
+
+def _act(command: Command) -> tuple[str, ...]:
+    return (command.name, *command.arguments[:2])
+
+
+def _questions(part: _Part, old: _Part | None) -> Iterator[Effect]:
+    before = old.script.commands if old else ()
+    seen = Counter((command.name, skip.flag) for command in before for skip in skips(command))
+    told: set[str] = set()
+    for command in part.script.commands:
+        for skip in skips(command):
+            if seen[(command.name, skip.flag)] > 0:
+                seen[(command.name, skip.flag)] -= 1
+            elif skip.flag not in told and (old is not None or part.named.kind == "step" or skip.severity is Severity.HIGH):
+                told.add(skip.flag)
+                yield _asked(part, command, skip)
+    if old is None:
+        return
+    tried = {_act(command)[:2] for command in before if dry(command)}
+    still = {_act(command)[:2] for command in part.script.commands if dry(command)} | {
+        _act(command)[:2] for command in before if not dry(command)
+    }
+    for command in part.script.commands:
+        act = _act(command)[:2]
+        if act in tried and act not in still and not any("dry" in word.lower() for word in command.words):
+            yield UNGUARDED.effect(
+                subject=f"{_where(part)}: {' '.join(act)}",
+                path=part.path,
+                line=command.line,
+                before="a dry run",
+                after=command.text(100),
+                severity=Severity.MODERATE,
+                message=f"{_where(part)[0].upper()}{_where(part)[1:]} now really runs “{command.text(80)}”, which was a dry run.",
+            )
+            tried.discard(act)
+
+
+def _asked(part: _Part, command: Command, skip: Skip) -> Effect:
+    return UNASKED.effect(
+        subject=f"{_where(part)}: {command.name} {skip.flag}",
+        path=part.path,
+        line=command.line,
+        after=command.text(100),
+        severity=skip.severity.step(-1) if part.named.kind in ("target", "package") else skip.severity,
+        message=f"{_where(part)[0].upper()}{_where(part)[1:]} now runs {command.name} with {skip.flag}, which {skip.means}.",
+    )
+
+
+# Errors
+
+
+def _errors(part: _Part, old: _Part | None) -> Iterator[Effect]:
+    if old is None or part.named.kind != "file" or old.script.broken or part.script.broken:
+        return
+    if old.script.ever("errexit") and not part.script.ever("errexit") and part.script.commands and not _sources(part.script):
+        yield UNSTOPPED.effect(
+            subject=f"{_where(part)}: set -e",
+            path=part.path,
+            line=part.script.commands[0].line,
+            before="set -e",
+            after="goes on",
+            severity=Severity.MODERATE if any(harm(command) for command in part.script.commands) else None,
+            message=f"{_where(part)[0].upper()}{_where(part)[1:]} no longer stops at the first error.",
+        )
+
+
+def _sources(found: Script) -> bool:
+    return any(command.name in ("source", ".") for command in found.commands)
+
+
+# Downloads
+
+
+def _downloads(part: _Part, old: _Part | None, had: Counter[tuple[str, ...]]) -> Iterator[Effect]:
+    before = {_host(address) for command in (old.script.commands if old else ()) if (address := download_run(command))}
+    told: set[str] = set()
+    for command in part.script.commands:
+        address = download_run(command)
+        if address is None or _host(address) in before | told or had[command.words] > 0:
+            continue
+        told.add(_host(address))
+        plain = address.startswith("http://")
+        yield DOWNLOADED.effect(
+            subject=f"{_where(part)}: {_host(address)}",
+            path=part.path,
+            line=command.line,
+            after=address,
+            severity=Severity.HIGH if plain else Severity.MODERATE if command.through else None,
+            message=f"{_where(part)[0].upper()}{_where(part)[1:]} now runs whatever {_host(address)} answers, without looking at it.",
+        )
+
+
+def _host(address: str) -> str:
+    match = re.match(r"https?://([^/\s]+(?:/[^/\s]+){0,2})", address)
+    return match.group(1) if match else address
+
+
+DETECTOR = Detector(
+    name="scripts",
+    title="Commands that scripts newly run",
+    rules=RULES,
+    detect=detect,
+    group=together,
+)
