@@ -62,6 +62,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "gitops": (*_MANIFESTS, "**/helmfile*.gotmpl", "**/helmfile.d/*"),
     "rollouts": _MANIFESTS,
     "helm_values": ("*.{yml,yaml}",),
+    "bicep": ("*.bicep", "*{template,deploy,arm}*.json", "**/{arm,templates,azure}*/**/*.json"),
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
     "dockerfile": ("{Dockerfile,Containerfile}", "{Dockerfile,Containerfile}.*", "*.{dockerfile,containerfile}"),
