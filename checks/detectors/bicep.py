@@ -31,13 +31,30 @@ from checks.readers import bicep
 from checks.readers.bicep import EXPRESSION, Resource, Template
 from checks.readers.documents import Node
 
-REMOVED = Rule("bicep/resource-removed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, Reversible.NO, "A resource leaves the template", confidence=Confidence.POSSIBLE)
-COMPLETE = Rule("bicep/mode-complete", Hazard.PROTECTION_REMOVED, Severity.CRITICAL, Reversible.NO, "A deployment deletes what it does not name")
+REMOVED = Rule(
+    "bicep/resource-removed",
+    Hazard.RESOURCE_DESTROYED,
+    Severity.MODERATE,
+    Reversible.NO,
+    "A resource leaves the template",
+    confidence=Confidence.POSSIBLE,
+)
+COMPLETE = Rule(
+    "bicep/mode-complete", Hazard.PROTECTION_REMOVED, Severity.CRITICAL, Reversible.NO, "A deployment deletes what it does not name"
+)
 LOCK = Rule("bicep/lock-removed", Hazard.PROTECTION_REMOVED, Severity.HIGH, Reversible.YES, "A lock against deletion is removed")
 GUARD = Rule("bicep/guard-removed", Hazard.PROTECTION_REMOVED, Severity.HIGH, Reversible.PARTLY, "A guard of a resource is switched off")
 ROLE = Rule("bicep/role-assigned", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "Someone gets a role")
-EXPOSED = Rule("bicep/exposure-widened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A resource is reachable from more places")
-SECRET = Rule("bicep/parameter-not-secure", Hazard.SECRET_EXPOSED, Severity.HIGH, Reversible.NO, "A secret parameter is shown in the deployment's history")
+EXPOSED = Rule(
+    "bicep/exposure-widened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A resource is reachable from more places"
+)
+SECRET = Rule(
+    "bicep/parameter-not-secure",
+    Hazard.SECRET_EXPOSED,
+    Severity.HIGH,
+    Reversible.NO,
+    "A secret parameter is shown in the deployment's history",
+)
 
 _DATA = re.compile(
     r"microsoft\.(?:sql/servers(?:/databases)?|dbfor\w+/\w+(?:/databases)?|documentdb/databaseaccounts.*|storage/storageaccounts.*|keyvault/vaults(?:/keys)?"
@@ -246,7 +263,9 @@ def _defined(file: FileChange, old: Resource | None, new: Resource) -> Iterator[
 
 def _actions(resource: Resource | None, key: str) -> list[str]:
     sets = resource.body.get("properties", "permissions") if resource is not None else None
-    return [item.text for one in (sets.items or () if sets is not None else ()) for item in ((one.get(key) or one).items or ()) if item.text]
+    return [
+        item.text for one in (sets.items or () if sets is not None else ()) for item in ((one.get(key) or one).items or ()) if item.text
+    ]
 
 
 def _covers(wide: str, narrow: str) -> bool:
@@ -260,7 +279,9 @@ def _rules(file: FileChange, old: Resource | None, new: Resource) -> Iterator[Ef
     kind = new.type.lower()
     if kind.endswith("/firewallrules"):
         now = (_literal(new.body.get("properties", "startIpAddress")), _literal(new.body.get("properties", "endIpAddress")))
-        was = (_literal(old.body.get("properties", "startIpAddress")), _literal(old.body.get("properties", "endIpAddress"))) if old else None
+        was = (
+            (_literal(old.body.get("properties", "startIpAddress")), _literal(old.body.get("properties", "endIpAddress"))) if old else None
+        )
         if now != was and now[0] == "0.0.0.0" and now[1] is not None:  # noqa: S104 - an address range in a template
             everyone = now[1] == "255.255.255.255"
             yield EXPOSED.effect(
