@@ -625,8 +625,17 @@ def _subnets(body: Block, name: str) -> frozenset[str]:
         for block in body.nested(name)
         for field in ("virtual_network_subnet_ids", "subnet_ids")
         if (value := block.get(field)) is not None
-        for item in value.elements()
+        for item in _parts(value)
     )
+
+
+def _parts(value: Expression) -> Iterator[Expression]:
+    """The members of a list, as far as they are told: `concat(a, [b])` has a and b."""
+    if value.kind == "list" or (value.kind == "call" and value.name in ("concat", "distinct", "compact", "flatten", "toset", "setunion")):
+        for item in value.items:
+            yield from _parts(item)
+    else:
+        yield value
 
 
 def _blocks_removed(step: Step) -> Iterator[Effect]:

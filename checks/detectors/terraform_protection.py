@@ -475,8 +475,10 @@ def _removed(step: Step) -> Iterator[Effect]:
         if resource.type.startswith(("aws_appautoscaling", "aws_autoscaling", "kubernetes_")):
             severity = Severity.MODERATE
         guarded = _guarded(resource, body, step)
-        if guarded is not None and guarded not in step.after.resources and rule is not DELETION:
-            severity = Severity.LOW  # what it guarded goes in the same change, and that is said there
+        if guarded is not None and guarded not in step.after.resources:
+            severity = (
+                Severity.MODERATE if rule is DELETION else Severity.LOW
+            )  # what it guarded goes in the same change, and that is said there
         yield rule.effect(
             subject=resource.address,
             path=resource.path,
@@ -529,7 +531,11 @@ def _checks(step: Step) -> Iterator[Effect]:
             yield _unchecked(step, f"check.{name}", placed.path, placed.block.line, f"the check {name} is removed", Side.BASE)
     for name, placed in before.variables.items():
         left = after.variables.get(name)
-        if left is not None and len(left.block.nested("validation")) < len(placed.block.nested("validation")):
+        if left is None or any(
+            before_part != after_part for before_part, after_part in ((placed.block.get(n), left.block.get(n)) for n in ("type", "default"))
+        ):
+            continue  # a variable that takes something else now is checked otherwise
+        if len(left.block.nested("validation")) < len(placed.block.nested("validation")):
             yield _unchecked(step, f"var.{name}", left.path, left.block.line, f"a validation of the variable {name} is removed", Side.HEAD)
     for pair in step.changed:
         for kind in ("precondition", "postcondition"):
