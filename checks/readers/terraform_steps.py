@@ -7,6 +7,7 @@ Order of judging an address: it still stands, `moved`, `removed`, renamed with t
 from __future__ import annotations
 
 import posixpath
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -261,8 +262,31 @@ def judged(found: Iterable[Step], judge: Judge) -> Iterator[Effect]:
             yield effect
 
 
-def steps(change: Change, files: Sequence[FileChange]) -> Iterator[Step]:
-    """Every configuration that `files` touch, before and after: directories first, then variables files, then module calls."""
+KEPT = 300
+"""Steps of one change that are kept for the next detector that asks."""
+_kept: list[tuple[weakref.ref[Change], tuple[FileChange, ...], tuple[Step, ...]]] = []
+
+
+def steps(change: Change, files: Sequence[FileChange]) -> Iterable[Step]:
+    """Every configuration that `files` touch, before and after: directories first, then variables files, then module calls.
+
+    Several detectors look at the same steps, so those of the last change are kept as long as the change lives.
+    """
+    names = tuple(files)
+    for of, paths, found in _kept:
+        if of() is change and paths == names:
+            return found
+    found = tuple(_steps(change, files))
+    if len(found) <= KEPT:
+        _kept[:] = [(weakref.ref(change, _forget), names, found)]
+    return found
+
+
+def _forget(of: weakref.ref[Change]) -> None:
+    _kept[:] = [row for row in _kept if row[0] is not of]
+
+
+def _steps(change: Change, files: Sequence[FileChange]) -> Iterator[Step]:
     directories: dict[str, None] = {}
     variables_files: dict[str, FileChange] = {}
     for file in files:
