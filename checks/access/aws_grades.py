@@ -250,7 +250,8 @@ def _weigh(gain: Gain) -> tuple[Severity, str]:
         if wide and whole and not scoped:
             return HIGH, "write"
         return (MODERATE if wide and not scoped else LOW), "write"
-    return (MODERATE if unknown(gain.actions) and wide else LOW), "read"
+    strange = any(not opaque(extra) for extra in unknown(gain.actions))
+    return (MODERATE if strange and wide else LOW), "read"
 
 
 def _granted(found: Comparison, setting: Setting, fresh: bool) -> Iterable[Verdict]:

@@ -53,6 +53,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "terraform_state": _TERRAFORM,
     "terraform_execution": _TERRAFORM,
     "terraform_github": _TERRAFORM,
+    "terraform_iam": _TERRAFORM,
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "cloudformation": _TEMPLATES,
     "cloudformation_access": _TEMPLATES,
