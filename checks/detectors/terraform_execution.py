@@ -145,10 +145,12 @@ def _capacity(step: Step, resource: Resource, before: Block, after: Block) -> It
         if words is None:
             continue
         at, line = step.where(resource)
+        floor = name.startswith("min_") and now != "0"
         yield CAPACITY.effect(
             subject=f"{step.subject(resource.address)} {path}",
             path=at,
             line=line_of(resource, path) if step.through is None and step.variables_file is None else line,
+            severity=Severity.LOW if floor or "node_pool" in resource.type else None,
             confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
             before=scalar(was),
             after=scalar(now),

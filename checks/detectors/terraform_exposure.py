@@ -90,11 +90,14 @@ def _judge(step: Step) -> Iterator[Effect]:
         was = instances(pair.old, pair.before) != 0
         yield from _switches(step, pair.new, old if was else None, new)
         if was:
+            yield from _addressed(step, pair.new, old, new)
             yield from _restrictions(step, pair.new, old, new, pair.before, pair.after)
     if step.through is None and step.variables_file is None:
         for resource in step.new:
             if resource.type != "module":
-                yield from _switches(step, resource, None, flat(step.after.body(resource)))
+                body = step.after.body(resource)
+                yield from _switches(step, resource, None, flat(body))
+                yield from _facing(step, resource, body)
         yield from _blocks_removed(step)
 
 
@@ -488,6 +491,25 @@ def _switches(step: Step, resource: Resource, old: Flat | None, new: Flat) -> It
             if stateful(resource.type) is None and row.rule is PUBLIC and severity is Severity.CRITICAL:
                 severity = Severity.HIGH
             yield _said(step, row.rule, resource, row.words, path, before, after, sure, severity)
+
+
+def _facing(step: Step, resource: Resource, body: Block) -> Iterator[Effect]:
+    """A new load balancer that faces the internet, which AWS makes of one that does not say otherwise."""
+    if resource.type not in ("aws_lb", "aws_alb", "aws_elb") or instances(resource, body) in (0, None):
+        return
+    internal = body.get("internal")
+    if internal is None or (internal.kind == "literal" and internal.value is False):
+        yield _said(step, PUBLIC, resource, "a new load balancer faces the internet", "internal", None, "false", True, Severity.LOW)
+
+
+_ADDRESSED = ("network_interface.access_config", "network_interface.ipv6_access_config")
+
+
+def _addressed(step: Step, resource: Resource, old: Flat, new: Flat) -> Iterator[Effect]:
+    """A Google machine whose interface gets a block that gives it a public address."""
+    for path in _ADDRESSED:
+        if resource.type.startswith("google_compute") and not old.blocks.get(path) and new.blocks.get(path, 0) > 0:
+            yield _said(step, ADDRESS, resource, "it gets a public address", path, None, "access_config", True, ADDRESS.severity)
 
 
 def _narrow(resource: Resource, path: str, new: Flat) -> bool:
