@@ -203,9 +203,6 @@ def _verdict(assessment: Assessment, requirements: tuple[Requirement, ...], poli
     elif worst is None:
         summary = f"The list of changed files is not whole: {assessment.analysis.not_analysed[-1].why}"
     else:
-        summary = f"{worst.message.rstrip('.')}; needs {' and '.join(_alternatives(open_ones)[:3])}"
+        needed = list(dict.fromkeys(requirement.safeguard for requirement in open_ones))
+        summary = f"{worst.message.rstrip('.')}; needs {', '.join(needed[:3])}{' and more' if len(needed) > 3 else ''}"
     return Verdict(state, unmet, summary)
-
-
-def _alternatives(requirements: list[Requirement]) -> list[str]:
-    return list(dict.fromkeys(" or ".join((requirement.safeguard, *requirement.alternatives[:2])) for requirement in requirements))

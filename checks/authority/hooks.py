@@ -88,7 +88,9 @@ def hook(
 _ACTION = re.compile(r"pre|before|permission", re.IGNORECASE)
 
 
-def _force(folder: Folder, event: str, command: str, script: str | None, missing: bool, soft: bool, fails_closed: bool) -> tuple[Force, str]:
+def _force(
+    folder: Folder, event: str, command: str, script: str | None, missing: bool, soft: bool, fails_closed: bool
+) -> tuple[Force, str]:
     if missing:
         return Force.INERT, f"its script {script} is not in the repository, and a hook that cannot start blocks nothing"
     if _ALWAYS_WELL.search(command.strip()):

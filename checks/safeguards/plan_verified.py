@@ -1,37 +1,108 @@
 """
-The plan made in trusted CI for this head says the same as the prediction.
+The plan made in trusted CI for this head says what was predicted, and nothing destructive besides.
 
 ## What it proves
-The tool's own plan covers every predicted deletion and replacement, and shows nothing destructive besides.
+The tool itself, with its state and its credentials, comes to the same deletions and replacements as the prediction from the two trees: what is
+about to happen is known in full before anything merges.
 
 ## What counts as proof
-A redacted digest of the plan that a trusted check or artifact carries.
+A redacted digest of a plan (Terraform, OpenTofu, a CloudFormation change set), as `interlock plan digest` makes it, in the artifact that the
+policy names. It must name every predicted deletion and replacement, and hold no destructive change that was not predicted.
+A plan that positively shows a resource as kept (updated, moved, forgotten) settles the prediction as well. What a plan does not speak of is not
+settled: it may be the plan of another directory.
 
 ## How the proof is authenticated
-Bound to the App, the workflow file as it is on the base branch, the event, the head commit and the newest attempt; exactly `success`.
+The artifact is of a run of the named workflow, whose file is the same at head as on the base branch, for the head commit, under an event that
+runs the head's code, in this repository, concluded exactly `success`. The digest's own checksum must fit.
 
 ## What turns it green
 Let trusted CI make the plan for this head and publish its digest.
 
 ## What it cannot prove
-What changes between the plan and the apply.
+What changes between the plan and the apply: apply the plan that was made.
 """
 
 from __future__ import annotations
 
-from checks.evidence import Evidence
-from checks.model import Assessment, Effect, Hazard, Proof
-from checks.policy import Policy
-from checks.safeguards.base import Safeguard, from_checks
+from checks.evidence import ArtifactFact, Evidence
+from checks.model import Assessment, Effect, Hazard, Proof, Status, Unreadable
+from checks.plans import PlanDigest, covers, read_digest
+from checks.policy import Policy, Source
+from checks.safeguards.base import Safeguard, authentic, failed, from_checks, met, missing, offline, unknown
+
+
+def trusted_plans(assessment: Assessment, evidence: Evidence, policy: Policy) -> tuple[tuple[PlanDigest, str | None], ...] | Proof:
+    """The plans that trusted CI published for this head, with their addresses; or why there is none that counts."""
+    if (answer := offline(evidence)) is not None:
+        return answer
+    sources = [source for source in policy.sources("plan-verified") if source.artifact]
+    if not sources:
+        return missing("the policy names no workflow and artifact that carry the plan's digest")
+    plans: list[tuple[PlanDigest, str | None]] = []
+    for source in sources:
+        _, ran = from_checks("plan-verified", assessment, evidence, policy)
+        if ran.status is Status.FAILED:
+            return ran
+        for artifact in evidence.artifacts:
+            if artifact.name != source.artifact:
+                continue
+            why = _refused(artifact, source, assessment.change.head)
+            if why is not None:
+                return failed(f"the plan is not accepted: {why}", artifact.check.url)
+            try:
+                plans.append((read_digest(artifact.content.encode()), artifact.check.url))
+            except Unreadable as unreadable:
+                return failed(f"the plan's digest cannot be read: {unreadable.why}", artifact.check.url)
+    if not plans:
+        return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
+    return tuple(plans)
+
+
+def _refused(artifact: ArtifactFact, source: Source, head: str) -> str | None:
+    if artifact.check.conclusion != "success":
+        return f"its run ended as {artifact.check.conclusion or 'not yet'}"
+    run_only = Source(app=source.app, workflow=source.workflow)
+    return authentic(artifact.check, run_only, head)
 
 
 def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
-    return from_checks("plan-verified", assessment, evidence, policy)[1]
+    plans = trusted_plans(assessment, evidence, policy)
+    if isinstance(plans, Proof):
+        return plans
+    if effect.fact("action") is None:
+        return missing("a plan says nothing about this kind of effect")
+    predicted = [one for one in assessment.effects if one.fact("action")]
+    doubt: Proof | None = None
+    for plan, url in plans:
+        coverage = covers(predicted, plan)
+        if coverage.unpredicted:
+            rows = ", ".join(f"{row.action} {row.address}" for row in coverage.unpredicted[:3])
+            return failed(f"the plan destroys more than was predicted: {rows}", url)
+        if effect.id in coverage.covered:
+            return met("the plan for this head says the same", url)
+        if effect.id in coverage.unknown:
+            doubt = unknown("the plan itself does not know what happens to it")
+        elif shown_as_kept(effect, plan):
+            return met("the plan for this head keeps it", url)
+    return doubt or missing(f"no plan for this head speaks of {effect.subject}")
+
+
+def shown_as_kept(effect: Effect, plan: PlanDigest) -> bool:
+    """Whether a plan positively shows every address of an effect as not destroyed."""
+    addresses = [value for name, value in effect.facts if name == "address"]
+    rows = {name: row for row in plan.changes for name in (row.address, row.previous) if name}
+    return plan.complete and bool(addresses) and all(address in rows and not rows[address].destructive for address in addresses)
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
+    source = next((one for one in policy.sources("plan-verified") if one.artifact), None)
+    if source is not None:
+        return f"Let `{source.workflow or source.check}` make the plan for this head and publish its digest as the artifact `{source.artifact}`."
     return (
-        "Let trusted CI make the plan for this head and publish its digest (`interlock plan digest plan.json`). Name it in `.github/interlock.yml`:\n\n"
+        "Let trusted CI make the plan for this head and publish its digest:\n\n"
+        "```yaml\n      - run: terraform show -json plan.out | interlock plan digest - > digest.json\n"
+        "      - uses: actions/upload-artifact@v4\n        with: {name: interlock-plan, path: digest.json}\n```\n\n"
+        "and name it in `.github/interlock.yml`:\n\n"
         "```yaml\nevidence:\n  plan-verified: {app: github-actions, workflow: .github/workflows/plan.yml, check: plan, artifact: interlock-plan}\n```"
     )
 

@@ -7,9 +7,10 @@ What leaves the configuration is not deleted: the tool is told to let go of it, 
 ## What counts as proof
 At head: a `removed` block with `destroy = false` or a `moved` block (Terraform, OpenTofu), `DeletionPolicy: Retain` (CloudFormation),
 `Prune=false` (Argo CD), `helm.sh/resource-policy: keep` (Helm). Then the loss is no effect any more, and this requirement goes with it.
+A plan made in trusted CI that positively shows the thing as kept counts as well.
 
 ## How the proof is authenticated
-It is read from the two trees that merge; nothing else can claim it.
+It is read from the two trees that merge; a plan is authenticated as `plan-verified` says.
 
 ## What turns it green
 Add the lines below, for this resource, and push.
@@ -20,13 +21,25 @@ That somebody does not delete the thing by hand afterwards.
 
 from __future__ import annotations
 
-from checks.model import Change, Effect, Hazard, Proof
+from checks.evidence import Evidence
+from checks.model import Assessment, Change, Effect, Hazard, Proof
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, missing
+from checks.safeguards.base import Safeguard, met, missing
+from checks.safeguards.plan_verified import shown_as_kept, trusted_plans
 
 
 def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) -> Proof | None:
     """An effect that is still there was not kept: a kept thing gives no effect."""
+    return missing(f"nothing at head keeps {effect.subject}")
+
+
+def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
+    """A trusted plan that positively shows the thing as kept outranks the prediction."""
+    plans = trusted_plans(assessment, evidence, policy)
+    if not isinstance(plans, Proof):
+        url = next((url for plan, url in plans if shown_as_kept(effect, plan)), None)
+        if any(shown_as_kept(effect, plan) for plan, _ in plans):
+            return met("the plan for this head keeps it", url)
     return missing(f"nothing at head keeps {effect.subject}")
 
 
@@ -42,4 +55,5 @@ SAFEGUARD = Safeguard(
     hazards=frozenset({Hazard.DATA_DESTROYED, Hazard.RESOURCE_DESTROYED, Hazard.RESOURCE_REPLACED}),
     turns_green=_turns_green,
     from_change=_from_change,
+    from_evidence=_from_evidence,
 )
