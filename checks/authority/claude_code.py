@@ -429,6 +429,10 @@ def _prompts(draft: Draft, folder: Folder) -> bool:
                         condition,
                     )
                 )
+            tools = list(_listed(node.get("tools"))) or [("*", 1)]
+            for rule, line in tools:
+                text = f"use {'every tool' if rule == '*' else rule} as {label}"
+                draft.grants.append(Grant(Verb.TOOL, f"{label}:{rule}", text, path, line, Severity.LOW, False, condition, within=label))
             inline = node.get("mcpServers")
             if inline is not None and inline.is_map:
                 found = True

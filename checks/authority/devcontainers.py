@@ -39,7 +39,7 @@ def read(folder: Folder) -> Iterator[Authority]:
         text = folder.text(name)
         if text is not None:
             image(draft, text, folder.at(name))
-    if draft.grants:
+    if any(not grant.quiet for grant in draft.grants):
         draft.own_limits = "unknown: it depends on the agent that runs inside"
         draft.unknown.append("the machine and the user's own mounts")
         yield folder.finish(draft).done()
@@ -155,7 +155,7 @@ def _container(draft: Draft, node: Node, path: str) -> None:
     ):
         command = node.get(key)
         if command is not None:
-            text = command.text or " ".join(item.text or "" for item in command.elements())
+            text = command.text or " ".join(node.text or "" for _, node in command.walk() if node.text)
             on_host = key == "initializeCommand"
             words = f"have `{text[:80]}` run {'on the host' if on_host else 'when the container starts'}"
             draft.grants.append(

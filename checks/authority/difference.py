@@ -123,7 +123,8 @@ def _words(text: str) -> list[str]:
 
 def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
     known = old.grants if old else ()
-    fresh = [grant for grant in new.grants if not grant.quiet and not covered(grant, known)]
+    modes = {grant.within for grant in known}
+    fresh = [grant for grant in new.grants if not grant.quiet and (not grant.within or grant.within in modes) and not covered(grant, known)]
     names = {grant.what: grant for grant in known if grant.verb is Verb.SERVER}
     groups: dict[tuple[str, str], list[Grant]] = {}
     for grant in fresh:
@@ -148,6 +149,8 @@ def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
 
 def _said_elsewhere(gone: Grant, replaced: set[str]) -> bool:
     """A hook or sandbox that goes is a limit that goes; a server that is replaced is not lost; an approval is none by itself."""
+    if gone.within:
+        return True
     if gone.verb is Verb.SERVER and gone.what in replaced:
         return True
     return gone.verb is Verb.CODE or gone.what == "sandboxed" or gone.what.startswith("approved ")

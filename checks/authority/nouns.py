@@ -72,6 +72,8 @@ class Grant:
     """What stands behind a name (a server's command or address): another value is another grant."""
     quiet: bool = False
     """Part of the answer, but its widening is another detector's to report."""
+    within: str = ""
+    """A mode or sub-agent, which has no more than the agent itself: compared only where the same one stood before."""
 
     @property
     def key(self) -> tuple[str, str, str]:

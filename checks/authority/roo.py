@@ -14,7 +14,7 @@ from checks.model import Severity
 from checks.readers.documents import Node
 
 _GROUPS = {
-    "command": (Verb.SHELL, "be offered any command", Severity.MODERATE),
+    "command": (Verb.SHELL, "be offered any command", Severity.LOW),
     "mcp": (Verb.TOOL, "be offered the tools of servers", Severity.LOW),
     "browser": (Verb.NETWORK, "be offered a browser", Severity.LOW),
 }
@@ -48,7 +48,7 @@ def _mode(draft: Draft, mode: Node, path: str) -> None:
             pattern = group.elements()[1].string("fileRegex") if group.is_list and len(group.elements()) > 1 else None
             text = f"edit any file in the mode {slug}" if not pattern else f"edit files like `{pattern}` in the mode {slug}"
             what = f"mode {slug} {pattern or 'every file'}"
-            draft.grants.append(Grant(Verb.EDIT, what, text, path, group.line, Severity.LOW, False, ASKS, slug))
+            draft.grants.append(Grant(Verb.EDIT, what, text, path, group.line, Severity.LOW, False, ASKS, slug, within=slug))
             if pattern:
                 why = "whoever may change the file"
                 draft.limits.append(
@@ -66,4 +66,6 @@ def _mode(draft: Draft, mode: Node, path: str) -> None:
                 )
         elif name in _GROUPS:
             verb, text, severity = _GROUPS[name]
-            draft.grants.append(Grant(verb, f"group {name}", f"{text} in the mode {slug}", path, group.line, severity, False, ASKS, slug))
+            draft.grants.append(
+                Grant(verb, f"group {name}", f"{text} in the mode {slug}", path, group.line, severity, False, ASKS, slug, within=slug)
+            )

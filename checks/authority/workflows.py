@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from checks.authority.claude_code import allowed, denied, split_tools
-from checks.authority.commands import shell
+from checks.authority.commands import shell, weigh
 from checks.authority.nouns import Authority, Draft, Force, Grant, Limit, Verb
 from checks.authority.sources import Folder, dotted, servers, truth
 from checks.model import Severity, Unreadable
@@ -95,10 +95,20 @@ def job_authority(folder: Folder, found: Workflow, job: Job) -> Iterator[Authori
     for draft in drafts.values():
         _reach(draft, found, job)
         draft.unknown.append("secrets and environments are GitHub's settings: what they hold is not in the repository")
-        draft.own_limits = (
-            "unknown: with write access to contents it could push a changed workflow only where the token may write workflows"
-        )
+        draft.own_limits = _own(draft, found.path)
         yield draft.done()
+
+
+def _own(draft: Draft, path: str) -> str:
+    """A token of a workflow may never push changed workflows (docs.github.com/actions, GITHUB_TOKEN); a pull request or another token may."""
+    edits = any(grant.verb is Verb.EDIT and (grant.what == "*" or ".github" in grant.what) for grant in draft.grants)
+    runs = any(
+        grant.verb is Verb.EVERYTHING or (grant.verb is Verb.SHELL and (grant.what == "*" or weigh(grant.what).runner))
+        for grant in draft.grants
+    )
+    if edits or runs:
+        return f"yes in its checkout ({path} included); the workflow token cannot push a changed workflow, another token it is given could"
+    return f"no: nothing lets it write {path}"
 
 
 def _started_by(found: Workflow) -> str:
@@ -518,6 +528,11 @@ _ENGINES = {
 }
 
 
+_NO_OUTPUTS = frozenset({"github-token", "noop", "staged", "env", "runs-on", "threat-detection", "missing-tool", "missing-data", "max-patch-size", "messages", "report-incomplete",
+                         "app", "github-app", "allowed-domains", "footer", "steps", "mentions", "allowed-github-references", "max-bot-mentions", "concurrency-group", "report-failure-as-issue"})  # fmt: skip
+"""Keys of `safe-outputs` that let the agent do nothing (gh-aw docs, reference/safe-outputs)."""
+
+
 def _agentic(folder: Folder, path: str) -> Iterator[Authority]:
     """A Markdown workflow of gh-aw. Its lock file is what runs; the two are taken to agree."""
     node = folder.front(path)
@@ -554,6 +569,8 @@ def _agentic(folder: Folder, path: str) -> Iterator[Authority]:
             draft.grants.append(Grant(Verb.NETWORK, item.text or "", f"reach {item.text}", path, item.line, severity))
     outputs = node.get("safe-outputs")
     for output, value in outputs.entries() if outputs is not None and outputs.is_map else ():
+        if output in _NO_OUTPUTS:
+            continue
         severe = any(word in output for word in ("push", "merge", "dispatch", "jobs", "assign"))
         draft.grants.append(
             Grant(

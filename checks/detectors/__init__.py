@@ -33,6 +33,11 @@ _TESTS = (
 """Files of test cases; Rust keeps them beside the code."""
 
 REGISTER: dict[str, tuple[str, ...]] = {
+    "agent_instructions": (
+        "**/{AGENTS,AGENT,CLAUDE,CLAUDE.local,GEMINI,QWEN,WARP,CRUSH,CONVENTIONS,.cursorrules,.windsurfrules,.goosehints,.clinerules}{,.md}",
+        "**/{.cursor,.windsurf,.continue,.clinerules,.roo,.kiro,.claude,.codex,.gemini,.agents,.openhands,.amazonq,.devin}/**/*.{md,mdc,txt,xml}",
+        ".github/{copilot-instructions.md,instructions/**,prompts/**,agents/**,chatmodes/**}",
+    ),
     "agent_permissions": (
         "**/.{claude,codex,gemini,cursor,kiro,amazonq,windsurf,devin,roo,openhands,amp,opencode,goose,cline,continue,vscode,devcontainer}/**",
         "**/{.mcp.json,.roomodes,.aider.conf.yml,opencode.json,opencode.jsonc,.devcontainer.json}",
