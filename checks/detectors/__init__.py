@@ -32,6 +32,15 @@ _TESTS = (
 )  # fmt: skip
 """Files of test cases; Rust keeps them beside the code."""
 
+_REPOSITORY = (
+    "CODEOWNERS", ".github/settings.{yml,yaml}", "**/*ruleset*.json", "**/*ruleset*/*.json", "{.,}mergify.{yml,yaml}", ".mergify/config.yml",
+    "{.,}kodiak.toml", "{.,}bulldozer.{yml,yaml}", ".policy.{yml,yaml}", "policy-bot.yml", "*.rego", "*.sentinel", "sentinel.hcl",
+    ".github/dependabot.{yml,yaml}", "{.,}renovate{rc,}{.json,.json5,}", "OWNERS", "OWNERS_ALIASES",
+    "{org,orgs,peribolos,members,team,teams}.{yml,yaml}", "**/{org,orgs,teams,permissions}/**/*.{yml,yaml}", "authorized_keys*",
+    "**/{ssh,keys,ssh_keys,ssh-keys}/*.pub", "sudoers", "**/sudoers.d/*", "app.{yml,yaml}", "app-manifest.*", "{slack-,slack_,}manifest.{json,yml,yaml}",
+)  # fmt: skip
+"""Files in which a repository keeps its own rules."""
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_instructions": (
         "**/{AGENTS,AGENT,CLAUDE,CLAUDE.local,GEMINI,QWEN,WARP,CRUSH,CONVENTIONS,.cursorrules,.windsurfrules,.goosehints,.clinerules}{,.md}",
@@ -52,6 +61,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "tests_skipped": _TESTS,
     "secrets": ("**",),
     "app_guards": ("*.{py,js,jsx,ts,tsx,mjs,cjs,mts,cts,go,java,rb}",),
+    "repository_rules": _REPOSITORY,
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "terraform_exposure": _TERRAFORM,
