@@ -271,6 +271,7 @@ def _left_out(change: Change, files: Sequence[FileChange], found: Manifests) -> 
         return
     heads = {file.path: kustomize.reach(change.after, posixpath.dirname(file.path)) for file in changed}
     everywhere = {_unversioned(target) for reached in heads.values() for target in reached}
+    came = {_home(target) for file in changed for target in {*heads[file.path]} - {*kustomize.reach(change.before, posixpath.dirname(file.base_path))}}
     touched = {file.base_path for file in changed}
     said: set[str] = set()
     for file in sorted(changed, key=lambda file: file.path.count("/")):
@@ -302,6 +303,11 @@ def _unversioned(target: str) -> str:
     if not kustomize.remote(target):
         return target
     return re.sub(r"v?\d+(?:\.\d+)+[\w.-]*", "", target.split("?")[0])
+
+
+def _home(target: str) -> str:
+    """The repository or host folder a remote base comes from: what comes from there instead of it replaces it."""
+    return "/".join(target.split("?")[0].split("/")[:5]) if kustomize.remote(target) else ""
 
 
 def _still_there(change: Change, target: str) -> bool:

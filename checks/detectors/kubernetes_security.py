@@ -24,6 +24,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side
@@ -77,8 +78,27 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         new = pair.new
         if new is not None and new.string("$patch") != "delete":
             effects += [*_pod(pair, new, found), *_namespace(pair, new), *_exposure(pair, new)]
-        effects += [*_network(pair, found), *_admission(pair)]
-    yield from once(effects)
+        effects += [*_network(pair, found), *_admission(pair, found)]
+    yield from _collapsed(once(effects))
+
+
+def _collapsed(effects: Iterator[Effect]) -> Iterator[Effect]:
+    """Many guards that leave one file are one effect."""
+    groups: dict[tuple[str, str, Side], list[Effect]] = {}
+    for effect in effects:
+        groups.setdefault((effect.rule, effect.path, effect.side), []).append(effect)
+    for (_, path, side), members in groups.items():
+        if side is Side.HEAD or len(members) <= 3:
+            yield from members
+            continue
+        names = ", ".join(effect.subject for effect in members[:4])
+        yield replace(
+            members[0],
+            subject=f"{len(members)} objects of {path}",
+            severity=max((effect.severity for effect in members), key=lambda severity: severity.rank),
+            facts=(*(fact for effect in members[:20] for fact in effect.facts if fact[0] == "address"), ("action", "delete")),
+            message=f"{len(members)} guards are gone from {path}: {names} and more.",
+        )
 
 
 # Pods.
@@ -650,15 +670,23 @@ _KYVERNO = ("ClusterPolicy", "Policy")
 _ACTIONS = {"enforce": 2, "deny": 2, "audit": 1, "warn": 1, "dryrun": 1}
 
 
-def _admission(pair: Pair) -> Iterator[Effect]:
+_POLICIES = ("ClusterPolicy", "Policy", "ValidatingPolicy", "NamespacedValidatingPolicy", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+"""Kinds that can do each other's work."""
+
+
+def _admission(pair: Pair, found: Manifests) -> Iterator[Effect]:
     kind, group = pair.some.kind, pair.some.key.group
     constraint = group == "constraints.gatekeeper.sh"
-    if not (kind in _WEBHOOKS or constraint or (group == "kyverno.io" and kind in _KYVERNO) or kind == "ValidatingAdmissionPolicyBinding"):
+    kyverno = (group == "kyverno.io" and kind in _KYVERNO) or (group == "policies.kyverno.io" and "ValidatingPolicy" in kind)
+    if not (kind in _WEBHOOKS or constraint or kyverno or kind == "ValidatingAdmissionPolicyBinding"):
         return
     old, new = pair.old, pair.new
     if old is None:
         return
     if new is None:
+        heirs = [other.new for other in found.of(*_POLICIES) if other.old is None and other.new is not None]
+        if not constraint and any(heir.key.name == old.key.name for heir in heirs):
+            return  # the same policy, written for another engine
         yield ADMISSION.effect(
             subject=old.key.title, path=old.path, line=old.line, side=Side.BASE, confidence=_certain(old), facts=(("address", old.key.address), ("action", "delete")),
             severity=Severity.MODERATE if kind == "MutatingWebhookConfiguration" else None, message=f"{old.key.title} is gone: what it refused is accepted.",
