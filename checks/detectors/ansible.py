@@ -31,8 +31,17 @@ from checks.readers import documents
 from checks.readers.documents import Node
 
 _P = Reversible.PARTLY
-DATA = Rule("ansible/data-deleted", Hazard.DATA_DESTROYED, Severity.HIGH, Reversible.NO, "A task newly deletes data", confidence=Confidence.LIKELY)
-REMOVED = Rule("ansible/resource-deleted", Hazard.RESOURCE_DESTROYED, Severity.HIGH, _P, "A task newly deletes a resource", confidence=Confidence.LIKELY)
+DATA = Rule(
+    "ansible/data-deleted", Hazard.DATA_DESTROYED, Severity.HIGH, Reversible.NO, "A task newly deletes data", confidence=Confidence.LIKELY
+)
+REMOVED = Rule(
+    "ansible/resource-deleted",
+    Hazard.RESOURCE_DESTROYED,
+    Severity.HIGH,
+    _P,
+    "A task newly deletes a resource",
+    confidence=Confidence.LIKELY,
+)
 PRIVILEGE = Rule("ansible/privilege-widened", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, _P, "A task gives someone more rights")
 EXPOSED = Rule("ansible/firewall-opened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, _P, "A task switches a firewall off")
 GUARD = Rule("ansible/guard-removed", Hazard.PROTECTION_REMOVED, Severity.MODERATE, _P, "A play or host loses a guard")
@@ -106,7 +115,9 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
                         subject=f"{task.title}: {fact.what}", path=task.path, line=task.node.line, severity=fact.severity, after=fact.what,
                         message=fact.message,
                     )  # fmt: skip
-    everything = {task.title for one in after for task in one.tasks} | {str(sorted(task.arguments.items())) for one in after for task in one.tasks}
+    everything = {task.title for one in after for task in one.tasks} | {
+        str(sorted(task.arguments.items())) for one in after for task in one.tasks
+    }
     for file, old, new in pairs:
         yield from _plays(file, old, new)
         yield from _weakened(file, old, new, everything)
@@ -145,7 +156,9 @@ def _gather(tasks: Node | None, path: str, out: _File, depth: int) -> None:
             continue
         module = next(((key, value) for key, value in item.entries() if key not in _KEYWORDS and not key.startswith("with_")), None)
         if module is not None:
-            out.tasks.append(_Task(item.string("name") or "", module[0].rpartition(".")[2], _arguments(module[1], item.get("args")), item, path))
+            out.tasks.append(
+                _Task(item.string("name") or "", module[0].rpartition(".")[2], _arguments(module[1], item.get("args")), item, path)
+            )
 
 
 def _arguments(node: Node, more: Node | None) -> dict[str, str]:
@@ -161,7 +174,9 @@ def _arguments(node: Node, more: Node | None) -> dict[str, str]:
 
 # What a task does.
 
-_DATABASES = re.compile(r"(?:mysql|postgresql|mssql|mongodb|influxdb|cassandra|clickhouse|oracle)_(?:db|database|table|schema|tablespace|keyspace)\Z")
+_DATABASES = re.compile(
+    r"(?:mysql|postgresql|mssql|mongodb|influxdb|cassandra|clickhouse|oracle)_(?:db|database|table|schema|tablespace|keyspace)\Z"
+)
 _STORAGE = re.compile(r"(?:docker_volume|podman_volume|lvol|lvg|zfs|zpool|gluster_volume|s3_bucket|rds_instance|rds_cluster|dynamodb_table|ec2_vol|efs|elasticache"
                       r"|gcp_sql_instance|gcp_storage_bucket|gcp_spanner_\w+|azure_rm_(?:storageaccount|sqldatabase|postgresql\w*|mysql\w*|cosmosdb\w*|manageddisk)|redshift|openstack\.volume|volume)\Z")  # fmt: skip
 _CLOUD = re.compile(r"(?:ec2_\w+|ec2|ecs_\w+|eks_\w+|elb_\w+|cloudformation|route53\w*|iam_\w+|azure_rm_\w+|gcp_\w+|gce\w*|digital_ocean\w*|k8s|helm|docker_container|docker_stack|docker_swarm\w*"
@@ -184,21 +199,38 @@ def _facts(task: _Task) -> Iterator[_Fact]:
     elif absent and module == "file" and _VALUABLE.match(given.get("path") or given.get("dest") or ""):
         yield _Fact(DATA, f"file {name} absent", f"The task “{task.title}” deletes {name} and everything below it.")
     elif absent and module == "user" and given.get("remove", "").lower() in ("yes", "true"):
-        yield _Fact(DATA, f"user {name} removed with files", f"The task “{task.title}” deletes the account {name} with its home directory.", Severity.MODERATE)
+        yield _Fact(
+            DATA,
+            f"user {name} removed with files",
+            f"The task “{task.title}” deletes the account {name} with its home directory.",
+            Severity.MODERATE,
+        )
     if module == "filesystem" and given.get("force", "").lower() in ("yes", "true"):
-        yield _Fact(DATA, f"filesystem {given.get('dev', name)} forced", f"The task “{task.title}” makes a new file system over what is on {given.get('dev', name)}.")
+        yield _Fact(
+            DATA,
+            f"filesystem {given.get('dev', name)} forced",
+            f"The task “{task.title}” makes a new file system over what is on {given.get('dev', name)}.",
+        )
     yield from _rights(task, name, absent)
     if module in ("service", "systemd", "systemd_service") and _FIREWALLS.match(given.get("name", "")):
-        if given.get("state") == "stopped" or given.get("enabled", "").lower() in ("no", "false") or given.get("masked", "").lower() in ("yes", "true"):
+        if (
+            given.get("state") == "stopped"
+            or given.get("enabled", "").lower() in ("no", "false")
+            or given.get("masked", "").lower() in ("yes", "true")
+        ):
             yield _Fact(EXPOSED, f"{given['name']} stopped", f"The task “{task.title}” switches the firewall {given['name']} off.")
-    elif module == "ufw" and (given.get("state") in ("disabled", "reset") or given.get("policy") == "allow" or given.get("default") == "allow"):
+    elif module == "ufw" and (
+        given.get("state") in ("disabled", "reset") or given.get("policy") == "allow" or given.get("default") == "allow"
+    ):
         yield _Fact(EXPOSED, "ufw open", f"The task “{task.title}” lets everything through the firewall.")
     elif module == "iptables" and given.get("policy") == "ACCEPT":
         yield _Fact(EXPOSED, f"iptables {given.get('chain', '')} ACCEPT", f"The task “{task.title}” lets everything through the firewall.")
     if module == "selinux" and given.get("state") in ("permissive", "disabled"):
         yield _Fact(GUARD, f"selinux {given['state']}", f"The task “{task.title}” makes SELinux {given['state']}.", Severity.HIGH)
     if given.get("validate_certs", "").lower() in ("no", "false"):
-        yield _Fact(GUARD, f"{module} {given.get('url', name)} without certificates", f"The task “{task.title}” no longer checks certificates.")
+        yield _Fact(
+            GUARD, f"{module} {given.get('url', name)} without certificates", f"The task “{task.title}” no longer checks certificates."
+        )
 
 
 def _rights(task: _Task, name: str, absent: bool) -> Iterator[_Fact]:
@@ -214,13 +246,18 @@ def _rights(task: _Task, name: str, absent: bool) -> Iterator[_Fact]:
             Severity.HIGH,
         )  # fmt: skip
     elif module == "user" and (groups := set(re.split(r"[,\s]+", given.get("groups", ""))) & _GROUPS):
-        yield _Fact(PRIVILEGE, f"user {name} in {', '.join(sorted(groups))}", f"The account {name} becomes a member of {', '.join(sorted(groups))}.", Severity.HIGH)
+        yield _Fact(
+            PRIVILEGE,
+            f"user {name} in {', '.join(sorted(groups))}",
+            f"The account {name} becomes a member of {', '.join(sorted(groups))}.",
+            Severity.HIGH,
+        )
     elif module == "authorized_key":
         yield _Fact(PRIVILEGE, f"key of {given.get('user', name)}: {task.title}", f"Another key may log in as {given.get('user', name)}.")
     mode = given.get("mode", "")
-    if re.fullmatch(r"0?[0-7]?[0-7][0-7][2367]", mode) or re.search(r"(?:^|,)(?:[ugo]*o[ugo]*|a)[+=][rwxXst]*w", mode):
-        if not re.fullmatch(r"0?1[0-7]{3}", mode):  # a sticky directory like /tmp
-            yield _Fact(PRIVILEGE, f"{where or name} mode {mode}", f"Every account of the host may write {where or name}.")
+    open_ = re.fullmatch(r"0?[0-7]?[0-7][0-7][2367]", mode) or re.search(r"(?:^|,)(?:[ugo]*o[ugo]*|a)[+=][rwxXst]*w", mode)
+    if open_ and not re.fullmatch(r"0?1[0-7]{3}", mode):  # a sticky directory is as open as /tmp and as safe
+        yield _Fact(PRIVILEGE, f"{where or name} mode {mode}", f"Every account of the host may write {where or name}.")
 
 
 # What plays and tasks lose.
@@ -233,7 +270,11 @@ def _plays(file: FileChange, old: _File, new: _File) -> Iterator[Effect]:
             now = next(iter(new.plays.values()))
         if now is None:
             continue
-        for key, what in (("serial", "is changed host by host or in batches"), ("max_fail_percentage", "stops when too many hosts fail"), ("any_errors_fatal", "stops at the first failure")):
+        for key, what in (
+            ("serial", "is changed host by host or in batches"),
+            ("max_fail_percentage", "stops when too many hosts fail"),
+            ("any_errors_fatal", "stops at the first failure"),
+        ):
             if play.get(key) is not None and now.get(key) is None:
                 yield GUARD.effect(
                     subject=f"play {name} {key}", path=file.path, line=now.line, before=play.string(key) or key,
@@ -256,7 +297,12 @@ def _weakened(file: FileChange, old: _File, new: _File, everything: set[str]) ->
     for task in old.tasks:
         now = named.get(task.name) if task.name else None
         if now is None:
-            if task.module in ("assert", "fail") and task.title not in everything and str(sorted(task.arguments.items())) not in everything and file.new is not None:
+            if (
+                task.module in ("assert", "fail")
+                and task.title not in everything
+                and str(sorted(task.arguments.items())) not in everything
+                and file.new is not None
+            ):
                 yield CHECK.effect(
                     subject=task.title, path=file.base_path, line=task.node.line, side=Side.BASE, before=task.module,
                     message=f"The check “{task.title}” is gone: what it stopped goes on.",

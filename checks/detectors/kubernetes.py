@@ -271,7 +271,11 @@ def _left_out(change: Change, files: Sequence[FileChange], found: Manifests) -> 
         return
     heads = {file.path: kustomize.reach(change.after, posixpath.dirname(file.path)) for file in changed}
     everywhere = {_unversioned(target) for reached in heads.values() for target in reached}
-    came = {_home(target) for file in changed for target in {*heads[file.path]} - {*kustomize.reach(change.before, posixpath.dirname(file.base_path))}}
+    came = {
+        _home(target)
+        for file in changed
+        for target in {*heads[file.path]} - {*kustomize.reach(change.before, posixpath.dirname(file.base_path))}
+    }
     touched = {file.base_path for file in changed}
     said: set[str] = set()
     for file in sorted(changed, key=lambda file: file.path.count("/")):
@@ -285,6 +289,7 @@ def _left_out(change: Change, files: Sequence[FileChange], found: Manifests) -> 
             and _unversioned(target) not in everywhere
             and target not in said
             and _still_there(change, target)
+            and not (kustomize.remote(target) and _home(target) in came)
         ]
         if lost:
             said |= {target for target, _ in lost}

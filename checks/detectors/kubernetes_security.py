@@ -670,7 +670,14 @@ _KYVERNO = ("ClusterPolicy", "Policy")
 _ACTIONS = {"enforce": 2, "deny": 2, "audit": 1, "warn": 1, "dryrun": 1}
 
 
-_POLICIES = ("ClusterPolicy", "Policy", "ValidatingPolicy", "NamespacedValidatingPolicy", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+_POLICIES = (
+    "ClusterPolicy",
+    "Policy",
+    "ValidatingPolicy",
+    "NamespacedValidatingPolicy",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
 """Kinds that can do each other's work."""
 
 
