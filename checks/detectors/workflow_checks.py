@@ -451,6 +451,43 @@ def _step(both: Both, before: Workflow, job: Job, was: Step, now: Step, kind: st
     if old:
         yield from _soft_commands(both, what, was, now, old, new)
     yield from _thresholds(both, what, was, now)
+    yield from _stops(both, what, was, now)
+
+
+def _stops(both: Both, what: str, was: Step, now: Step) -> Iterator[Effect]:
+    """A script that ended itself when somebody was not who they should be, and no longer does."""
+    old, new = _exits(was), _exits(now)
+    if old and not new and now.run:
+        guard = next(iter(old))
+        yield GONE.effect(
+            subject=f"{what}: {guard[:80]}",
+            path=both.path,
+            line=now.run_line,
+            before=guard,
+            after="goes on",
+            severity=Severity.MODERATE,
+            confidence=Confidence.LIKELY,
+            message=f"The {what} no longer ends when “{guard[:120]}” says that it must.",
+        )
+
+
+def _exits(step: Step) -> dict[str, int]:
+    if not step.run or "exit" not in step.run:
+        return {}
+    try:
+        commands = script(step.run, "", step.run_line).commands
+    except Unreadable:
+        return {}
+    return {
+        guard: command.line
+        for command in commands
+        if command.words[:1] == ("exit",) and command.words[1:] not in ((), ("0",))
+        for guard in command.guards[-1:]
+        if _WHO.search(guard)
+    }
+
+
+_WHO = re.compile(r"author|actor|\buser\b|sender|member|collaborator|permission|owner|trusted|login", re.I)
 
 
 _FLAGS = re.compile(

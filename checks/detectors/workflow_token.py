@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from checks.access.workflows import NONE, PRIVILEGED, STRONG, WORDS, WRITE, Grant, both_sides, grant, scopes
+from checks.access.workflows import NONE, PRIVILEGED, READ, STRONG, WORDS, WRITE, Grant, both_sides, grant, scopes
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
 from checks.readers.workflow import Both, Job, Workflow
@@ -70,10 +70,13 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
     """Effects of every changed workflow."""
     sides, unread = both_sides(change, files)
     yield from unread
-    for both in sides:
-        if both.after is not None and not both.after.action:
-            yield from _widened(both, both.after)
-            yield from _new(both, both.after)
+    files_ = [(both, both.after) for both in sides if both.after is not None and not both.after.action]
+    for both, after in files_:
+        yield from _widened(both, after)
+        yield from _new(both, after)
+    written_out = [found for both, after in files_ for found in _written_out(both, after)]
+    if len(written_out) == 1:
+        yield from _over_default(*written_out[0])
 
 
 def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
@@ -113,6 +116,40 @@ def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
                 severity=None if rule is WRITE_ALL or strong else Severity.MODERATE,
                 message=f"The token of {jobs} may now write {what}, and so may every step and action in it.",
             )
+
+
+def _written_out(both: Both, after: Workflow) -> Iterator[tuple[Both, Job, Grant, Grant]]:
+    """Jobs for which a block is newly written where the repository's default applied."""
+    if both.before is None or after.only_called:
+        return
+    for pair in both.jobs:
+        if pair.old is not None and pair.new is not None and pair.before is not None:
+            old, new = grant(pair.before, pair.old), grant(after, pair.new)
+            if old.source == "default" and new.source != "default":
+                yield both, pair.new, old, new
+
+
+def _over_default(both: Both, job: Job, old: Grant, new: Grant) -> Iterator[Effect]:
+    """One job alone is given a write scope in so many words, and nothing else is: more than the default, where that is the restricted one.
+
+    Blocks written for several jobs, or for the whole workflow, put the default into words.
+    """
+    names = tuple(
+        scope
+        for scope in scopes()
+        if scope in STRONG and new.sure(scope) == WRITE and old.possible(scope) >= READ and old.sure(scope) < WRITE
+    )
+    if new.source == "job" and names and "id-token" not in {scope for scope in scopes() if new.sure(scope) == WRITE}:
+        yield WRITE_GRANTED.effect(
+            subject=f"job {job.id}",
+            path=both.path,
+            line=new.line,
+            before=_said(old, names),
+            after=", ".join(f"{name}: write" for name in names),
+            severity=Severity.MODERATE,
+            confidence=Confidence.POSSIBLE,
+            message=f"The token of {job.id} may now write {', '.join(names)}, which it could not if the repository's default is the restricted one.",
+        )
 
 
 def _limit_removed(old: Grant, new: Grant) -> tuple[str, ...]:

@@ -288,10 +288,11 @@ def _scripts(step: Step) -> Iterator[tuple[str, int]]:
             yield text, step.input_line(name)
 
 
-def _keys(file: Workflow) -> Iterator[tuple[str, str]]:
+def _keys(file: Workflow, strangers: bool = True) -> Iterator[tuple[str, str]]:
     """What was interpolated before: (script without space, source), so that a step that moves takes its interpolations along."""
     for sink in _sinks(file):
-        yield sink.source, sink.expression.text
+        if strangers or not sink.stranger:
+            yield sink.source, sink.expression.text
 
 
 def _injections(both: Both, after: Workflow, before: Counter[tuple[str, str]]) -> Iterator[Effect]:
@@ -303,7 +304,17 @@ def _injections(both: Both, after: Workflow, before: Counter[tuple[str, str]]) -
             left[key] -= 1
             continue
         found.setdefault((sink.job.id, sink.stranger), []).append(sink)
+    if both.before is not None:
+        # A caller's text under another name in its place is no news.
+        now = {(sink.source, sink.expression.text) for sink in _sinks(after)}
+        spare = sum(key not in now for key in _keys(both.before, strangers=False))
+        for place, sinks in list(found.items()):
+            if not place[1]:
+                found[place] = sinks[spare:]
+                spare = max(0, spare - len(sinks))
     for (job_id, stranger), sinks in found.items():
+        if not sinks:
+            continue
         if (not stranger and after.action and both.before is None) or not stranger:
             severity = Severity.LOW
         elif after.events & PRIVILEGED or after.only_called:
