@@ -9,7 +9,7 @@ import pytest
 
 from tests.house import House, build, demolish
 
-pytest_plugins = ["tests.conformance", "tests.octokit"]
+pytest_plugins = ["tests.conformance", "tests.ears", "tests.emulator", "tests.octokit"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import http.server
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -19,47 +17,7 @@ import pytest
 
 from bot.demo.standin import Repo, StandIn
 from bot.demo.standin.state import App, Installation
-
-
-@dataclass
-class Ear:
-    """A webhook receiver: what came, and the status it answers with."""
-
-    url: str = ""
-    answer: int = 202
-    heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    def events(self) -> list[str]:
-        """What was heard, as `event.action`."""
-        return [".".join(filter(None, (headers["x-github-event"], json.loads(body).get("action")))) for headers, body in self.heard]
-
-    def payload(self, event: str) -> dict[str, Any]:
-        """The newest payload of an event."""
-        return next(json.loads(body) for headers, body in reversed(self.heard) if headers["x-github-event"] == event)
-
-
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    """A listening receiver."""
-    made = Ear()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            made.heard.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(made.answer)
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        made.url = f"http://127.0.0.1:{server.server_port}/webhook"
-        yield made
-        server.shutdown()
-        thread.join()
+from tests.ears import Ear
 
 
 @dataclass

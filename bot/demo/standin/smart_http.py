@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from bot.demo.standin import auth, deeds, git
 from bot.demo.standin.state import Repository, Token, World
@@ -29,7 +30,7 @@ def answer(world: World, method: str, path: str, query: str, headers: Mapping[st
     if refused:
         return refused
     assert repository is not None
-    done = _backend(repository, method, match["rest"], query, headers, body)
+    done = backend(repository.path, method, match["rest"], query, headers, body)
     if writes and method == "POST" and actor.user:
         with world.lock:
             deeds.refs_changed(world, repository, actor.user)
@@ -52,11 +53,12 @@ def _refusal(world: World, actor: Actor, repository: Repository | None, writes: 
     return None
 
 
-def _backend(repository: Repository, method: str, rest: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def backend(directory: Path, method: str, rest: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """`git http-backend` on one bare directory. `rest` is what follows the repository in the address; who may is decided before."""
     variables = {
-        "GIT_PROJECT_ROOT": str(repository.path.parent),
+        "GIT_PROJECT_ROOT": str(directory.parent),
         "GIT_HTTP_EXPORT_ALL": "1",
-        "PATH_INFO": f"/{repository.path.name}/{rest}",
+        "PATH_INFO": f"/{directory.name}/{rest}",
         "QUERY_STRING": query,
         "REQUEST_METHOD": method,
         "REMOTE_USER": "git",
