@@ -229,17 +229,26 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 
+class _Version(argparse.Action):
+    """Prints the version: looked up only when asked for, because that takes longer than a small review."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("interlock")
+        except PackageNotFoundError:
+            from checks.assess import ENGINE
+
+            number = ENGINE
+        print(f"interlock {number}")
+        parser.exit(0)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        number = version("interlock")
-    except PackageNotFoundError:
-        from checks.assess import ENGINE as number  # noqa: N811 - the version where the package is not installed
-
     top = argparse.ArgumentParser(prog="interlock", description="Stops dangerous changes until automatic safeguards are proven.")
-    top.add_argument("--version", action="version", version=f"interlock {number}")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     words = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         examples = "examples:\n" + "\n".join(f"  {example}" for example in command.examples)
