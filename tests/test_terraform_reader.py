@@ -236,3 +236,53 @@ def test_blocks_that_say_what_becomes_of_an_address_are_kept() -> None:
     assert found.moved == {"aws_x.a": "aws_x.b"}
     assert {name: removed.destroy for name, removed in found.removed.items()} == {"aws_x.c": False, "module.m": None}
     assert found.imports == {"aws_x.d"}
+
+
+def test_a_directory_over_the_limit_says_so_and_loses_nothing() -> None:
+    """Too many files are a broken piece, and no resource counts as gone because of it."""
+    from checks.effects import effects_of
+    from tests.changes import change_of
+
+    many = {f"f{number}.tf": f'resource "aws_vpc" "v{number}" {{}}\n' for number in range(1_001)}
+    found = effects_of(change_of({"f1.tf": many["f1.tf"], "f2.tf": many["f2.tf"]}, many), only="terraform")
+    assert [effect.rule for effect in found] == ["engine/not-analysed"]
+    assert not effects_of(change_of(many, many | {"README.md": "x"}), only="terraform")
+
+
+def test_a_file_over_the_limit_hides_only_itself() -> None:
+    """What stands in the other files of the directory is still judged."""
+    from checks.effects import effects_of
+    from tests.changes import change_of
+
+    before = {"a.tf": 'resource "aws_vpc" "v" {}\n', "b.tf": 'resource "aws_kms_key" "k" {}\n'}
+    found = effects_of(change_of(before, {"a.tf": "#" * (1 << 20) + "\n#"}), only="terraform")
+    assert sorted(effect.rule for effect in found) == ["engine/not-analysed", "terraform/resource-destroyed"]
+    assert {effect.subject for effect in found} == {"a.tf", "aws_kms_key.k"}
+
+
+def test_the_same_values_through_a_module_call_are_compared() -> None:
+    """An argument of a call to a local module counts in that module, with the call's address."""
+    from checks.effects import effects_of
+    from tests.changes import change_of
+
+    module = 'variable "name" {}\nresource "aws_s3_bucket" "b" {\n  bucket = var.name\n}\n'
+
+    def files(name: str) -> dict[str, str]:
+        return {"m/main.tf": module, "main.tf": f'module "logs" {{\n  source = "./m"\n  name = "{name}"\n}}\n'}
+
+    found = effects_of(change_of(files("old"), files("new")), only="terraform")
+    assert [(effect.subject, effect.path, effect.fact("action")) for effect in found] == [
+        ("module.logs.aws_s3_bucket.b", "main.tf", "replace")
+    ]
+
+
+def test_a_variables_file_carries_its_environment() -> None:
+    """A value in prod.tfvars is judged as production's."""
+    from checks.effects import effects_of
+    from tests.changes import change_of
+
+    main = 'variable "n" {}\nresource "aws_s3_bucket" "b" {\n  bucket = var.n\n}\n'
+    found = effects_of(
+        change_of({"main.tf": main, "prod.tfvars": 'n = "a"\n'}, {"main.tf": main, "prod.tfvars": 'n = "b"\n'}), only="terraform"
+    )
+    assert [(effect.path, effect.environment) for effect in found] == [("prod.tfvars", "production")]

@@ -226,6 +226,7 @@ def _destroyed(step: Step, gone: Sequence[Resource], elsewhere: Mapping[str, str
         if resource in light and len(light) > SINGLE:
             continue
         severity, reversible = loss(resource.type)
+        sure = instances(resource, step.before.body(resource)) not in (0, frozenset())
         path, line = step.where(resource)
         new_home = elsewhere.get(resource.address)
         moved = new_home is not None and new_home != step.directory
@@ -234,8 +235,9 @@ def _destroyed(step: Step, gone: Sequence[Resource], elsewhere: Mapping[str, str
             path=path,
             line=line,
             side=Side.BASE,
-            severity=severity,
+            severity=severity if sure else severity.step(-1),
             reversible=reversible,
+            confidence=Confidence.CERTAIN if sure else Confidence.POSSIBLE,
             message=(
                 f"{resource.address}{_holding(resource)} is destroyed: it is declared in {new_home} now, which is another address unless a moved block or the state says so."
                 if moved
@@ -339,6 +341,7 @@ def _module_removed(change: Change, step: Step, call: Resource, elsewhere: Mappi
         side=Side.BASE,
         severity=severity,
         reversible=reversible,
+        confidence=Confidence.LIKELY if inside is None else Confidence.CERTAIN,
         message=f"Everything in {call.address} is destroyed, {what}: the call is gone and nothing says that it moved.",
         keeps=_keep_removed(call.address),
         facts=_facts(step, [call.address], "delete"),
@@ -430,9 +433,11 @@ def _instances(change: Change, step: Step, pair: Pair) -> Iterator[Effect]:
         lost = sorted(old - new - moved)
         what = f"for_each loses {_names([repr(key) for key in lost])}"
     elif isinstance(old, int) and isinstance(new, int) and new < old:
+        if assumed and not _same_question(pair):
+            return
         lost = [str(index) for index in range(new, min(old, new + 100))]
         what = f"count falls from {old} to {new}"
-    elif old is None and new == 0:
+    elif old is None and new == 0 and not assumed:
         lost, what, confidence = ["0"], "count is 0 now", Confidence.LIKELY
     elif each[0] is not None and each[1] is not None and (old is None or new is None):
         lost = _lost_by_loop(each[0], each[1])
@@ -453,6 +458,12 @@ def _instances(change: Change, step: Step, pair: Pair) -> Iterator[Effect]:
         message=f"{'Every instance' if every else _count(len(lost), 'instance')} of {pair.new.address}{_holding(pair.new)} is destroyed: {what}.",
         facts=_facts(step, [pair.new.address if every else f"{pair.new.address}.{key}" for key in lost[:100]], "delete"),
     )
+
+
+def _same_question(pair: Pair) -> bool:
+    """Whether a number that rests on defaults still rests on the same names: another variable may be set where the first was."""
+    old, new = pair.old.body.get("count"), pair.new.body.get("count")
+    return old is None or (new is not None and _names_in([new]) <= _names_in([old]))
 
 
 def _rekeyed(

@@ -93,6 +93,8 @@ class Configuration:
     """What variables files set."""
     tofu: bool = False
     """A `.tofu` file is there: OpenTofu's defaults hold."""
+    unread: bool = False
+    """Nothing of it was read, as it is over the limits."""
     _bodies: dict[str, Block] = field(default_factory=dict, compare=False, repr=False)
 
     def __bool__(self) -> bool:
@@ -143,23 +145,37 @@ class Configuration:
 
 
 def configuration(tree: Tree, directory: str) -> Configuration:
-    """What `directory` declares at `tree`; empty (false) where it declares nothing. Raises `Unreadable` over the limits."""
-    names = [name for name, entry in tree.list(directory).items() if entry.is_file and (name.endswith(ENDINGS) or _is_automatic(name))]
-    if len(names) > FILES:
-        raise Unreadable(directory, f"{len(names):,} files of one configuration are over the limit of {FILES:,}")
+    """What `directory` declares at `tree`; empty (false) where it declares nothing. What cannot be read stands in `broken`; never raises."""
+    entries = {
+        name: entry for name, entry in tree.list(directory).items() if entry.is_file and (name.endswith(ENDINGS) or _is_automatic(name))
+    }
     prefix = f"{directory}/" if directory else ""
-    files = []
-    for name in sorted(names):
-        data = tree.read(prefix + name)
+    if len(entries) > FILES:
+        why = f"{len(entries):,} files of one configuration are over the limit of {FILES:,}"
+        # As text stands what would tell whether anything changed: the files' ids.
+        piece = Broken(1, 1, why, " ".join(sorted(name + entry.oid for name, entry in entries.items())))
+        return replace(_configuration(directory, ()), broken=((prefix + min(entries), piece),), unread=True)
+    files: list[tuple[str, bytes]] = []
+    broken: list[tuple[str, Broken]] = []
+    for name in sorted(entries):
+        try:
+            data = tree.read(prefix + name)
+        except Unreadable as unreadable:
+            broken.append((prefix + name, Broken(1, 1, unreadable.why, entries[name].oid)))
+            continue
         if data is not None:
             files.append((prefix + name, data))
-    return _configuration(directory, tuple(files))
+    found = _configuration(directory, tuple(files))
+    return replace(found, broken=(*found.broken, *broken)) if broken else found
 
 
 def variables(tree: Tree, path: str) -> Mapping[str, Expression]:
-    """What the variables file at `path` sets; empty where there is none."""
-    data = tree.read(path)
-    return hcl(data, path).attributes if data is not None else {}
+    """What the variables file at `path` sets; empty where there is none, or none that can be read."""
+    try:
+        data = tree.read(path)
+        return hcl(data, path).attributes if data is not None else {}
+    except Unreadable:
+        return {}
 
 
 def _is_automatic(name: str) -> bool:

@@ -124,6 +124,8 @@ class Step:
     @cached_property
     def _sorted(self) -> tuple[tuple[tuple[Resource, Resource], ...], tuple[Resource, ...], tuple[Resource, ...]]:
         """(both sides, left, came)."""
+        if self.before.unread or self.after.unread:
+            return (), (), ()
         pairs: list[tuple[Resource, Resource]] = []
         left: list[Resource] = []
         taken: set[str] = set()
