@@ -82,6 +82,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "rollouts": _MANIFESTS,
     "helm_values": ("*.{yml,yaml}",),
     "ansible": ("**/{tasks,handlers,playbooks,plays,ansible}/**/*.{yml,yaml}", "*{playbook,site,play}*.{yml,yaml}"),
+    "pulumi": ("*.{ts,mts,js,mjs,py}", "Pulumi.*.{yml,yaml}"),
     "bicep": ("*.bicep", "*{template,deploy,arm}*.json", "**/{arm,templates,azure}*/**/*.json"),
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
