@@ -29,10 +29,28 @@ from checks.readers import pulumi
 from checks.readers.pulumi import Program, Resource
 
 _LIKELY = Confidence.LIKELY
-REMOVED = Rule("pulumi/resource-removed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, Reversible.PARTLY, "A resource is removed", confidence=_LIKELY)
-DATA = Rule("pulumi/data-removed", Hazard.DATA_DESTROYED, Severity.HIGH, Reversible.NO, "A resource that holds data is removed or renamed", confidence=_LIKELY)
-PROTECT = Rule("pulumi/protection-removed", Hazard.PROTECTION_REMOVED, Severity.HIGH, Reversible.YES, "A resource may be deleted", confidence=_LIKELY)
-ORDER = Rule("pulumi/deleted-before-replaced", Hazard.AVAILABILITY_REDUCED, Severity.LOW, Reversible.YES, "A resource is away while it is replaced", confidence=_LIKELY)
+REMOVED = Rule(
+    "pulumi/resource-removed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, Reversible.PARTLY, "A resource is removed", confidence=_LIKELY
+)
+DATA = Rule(
+    "pulumi/data-removed",
+    Hazard.DATA_DESTROYED,
+    Severity.HIGH,
+    Reversible.NO,
+    "A resource that holds data is removed or renamed",
+    confidence=_LIKELY,
+)
+PROTECT = Rule(
+    "pulumi/protection-removed", Hazard.PROTECTION_REMOVED, Severity.HIGH, Reversible.YES, "A resource may be deleted", confidence=_LIKELY
+)
+ORDER = Rule(
+    "pulumi/deleted-before-replaced",
+    Hazard.AVAILABILITY_REDUCED,
+    Severity.LOW,
+    Reversible.YES,
+    "A resource is away while it is replaced",
+    confidence=_LIKELY,
+)
 SECRET = Rule("pulumi/setting-not-secret", Hazard.SECRET_EXPOSED, Severity.HIGH, Reversible.NO, "A secret setting is written in clear text")
 
 _DATA = re.compile(
@@ -80,7 +98,9 @@ def _project(change: Change, path: str, base: bool) -> str:
     return path.rpartition("/")[0]
 
 
-def _compared(change: Change, before: list[tuple[FileChange, Resource]], after: list[tuple[FileChange, Resource]], aliases: set[str]) -> Iterator[Effect]:
+def _compared(
+    change: Change, before: list[tuple[FileChange, Resource]], after: list[tuple[FileChange, Resource]], aliases: set[str]
+) -> Iterator[Effect]:
     here = {(resource.type, resource.name): (file, resource) for file, resource in after}
     lost: dict[str, list[tuple[FileChange, Resource]]] = {}
     for file, old in before:
@@ -96,7 +116,11 @@ def _compared(change: Change, before: list[tuple[FileChange, Resource]], after: 
             yield _gone(members, f"{len(members)} resources of {project or 'the program'}")
         else:
             for file, old in members:
-                heirs = [new for other, new in after if new.type == old.type and other is file and (new.type, new.name) not in {(one.type, one.name) for _, one in before}]
+                heirs = [
+                    new
+                    for other, new in after
+                    if new.type == old.type and other is file and (new.type, new.name) not in {(one.type, one.name) for _, one in before}
+                ]
                 yield _gone([(file, old)], f"{old.type} {old.name}", heirs[0].name if len(heirs) == 1 else None)
 
 
@@ -119,7 +143,10 @@ def _changed(file: FileChange, old: Resource, new: Resource) -> Iterator[Effect]
     title = f"{new.type} {new.name}"
     if new.option("...") is not None:
         return
-    for name, what in (("protect", "can be deleted by the next update that leaves it out"), ("retainOnDelete", "is deleted when it leaves the program")):
+    for name, what in (
+        ("protect", "can be deleted by the next update that leaves it out"),
+        ("retainOnDelete", "is deleted when it leaves the program"),
+    ):
         if old.on(name) and new.option(name) in (None, "false", "False"):
             yield PROTECT.effect(
                 subject=f"{title} {name}", path=file.path, line=new.line, before="true", after=new.option(name),
