@@ -106,6 +106,8 @@ def _permits(old: Grant, new: Grant) -> bool:
         return False
     if old.verb is Verb.SHELL and old.value in ("", new.value):
         return covers(old.what, new.what) and new.what != "sandboxed"
+    if old.verb is Verb.EDIT and old.within and old.within == new.within:
+        return old.what.endswith(" every file")
     if old.verb is Verb.EDIT and old.value in ("", new.value):
         return old.what == "*" and not new.what.startswith(("directory ", "mode ", "sandbox "))
     if old.verb is Verb.TOOL and old.value in ("", new.value):

@@ -56,7 +56,7 @@ _SKIPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "run agents without any permission check",
         ),
         (
-            r"\b(?:skip|bypass|disable|ignore|turn off|switch off|circumvent|avoid running)\b[^.\n]{0,30}\b(?:pre-?commit|hooks?|ci checks?|required checks?|status checks?|branch protection|code ?owners?|security (?:checks?|scans?)|linters?|type ?checks?|the tests|all tests|failing tests)\b",
+            r"\b(?:skip|bypass|disable|ignore|turn off|switch off|circumvent|avoid running)\b[^.\n]{0,30}\b(?:pre-?commit|(?:git|commit|push|repository's) hooks?|ci checks?|required checks?|status checks?|branch protection|code ?owners?|security (?:checks?|scans?)|linters?|type ?checks?|the tests|all tests|failing tests)\b",
             "skip checks",
         ),
         (
@@ -85,7 +85,8 @@ _NEGATED = re.compile(
 _INVISIBLE = re.compile("[\u200b\u2060\u2061-\u2064\u202a-\u202e\u2066-\u2069\U000e0020-\U000e007f]")
 _COMMENT = re.compile(r"<!--(.*?)(?:-->|\Z)", re.DOTALL)
 _ORDERS = re.compile(
-    r"\b(?:you (?:must|should|are to)|always|never|ignore|disregard|do not|don't|run|execute|curl|wget|send|fetch|exfiltrate|assistant|the agent|claude|copilot|cursor|codex|gemini)\b",
+    r"\b(?:assistant|agents?|claude|copilot|cursor|codex|gemini|llms?|ai|models?)\b[^.\n]{0,40}\b(?:must|should|always|never|ignore|disregard|do not|don't|run|execute|send|fetch|include|add|follow)\b"
+    r"|\b(?:ignore|disregard)\b[^.\n]{0,20}\b(?:instructions?|rules)\b|\b(?:curl|wget)\b[^\n]{0,80}https?://",
     re.IGNORECASE,
 )
 _PLAIN_COMMENT = re.compile(
