@@ -241,7 +241,7 @@ def _weigh(gain: Gain) -> tuple[Severity, str]:
         if wide and not scoped:
             return HIGH, "secret"
         secret = bits & (credentials | _bits(("secretsmanager:*", "iam:*")))
-        return (MODERATE if secret else LOW), "secret" if secret or "*" in gain.resource else "data"
+        return (MODERATE if secret else LOW), "secret" if secret else "data"
     if "write" in levels:
         services = {name.partition(":")[0] for name in names_of(levels["write"], 12)}
         if services <= _QUIET:

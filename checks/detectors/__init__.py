@@ -72,6 +72,8 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "workflow_token": (".github/workflows/*.{yml,yaml}",),
     "cloudformation": _TEMPLATES,
     "cloudformation_access": _TEMPLATES,
+    "cdk": ("*.{py,ts,js,mts,cts,mjs,cjs}",),
+    "serverless": ("**/serverless*.{yml,yaml,json}",),
     "iam_policy": ("**/*.json", "**/*.json.{tpl,tftpl,tmpl}"),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "migrations": _MIGRATIONS,

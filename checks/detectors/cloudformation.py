@@ -339,8 +339,8 @@ def _renamed(path: str, old: Resource, new: Resource, policy: str) -> Effect:
 
 def _gone(file: FileChange, base: Template, moved: bool) -> Iterator[Effect]:
     lost = [r for r in base.resources.values() if effective_deletion(r) not in ("Retain", "RetainExceptOnCreate")]
-    if not lost or moved:
-        return
+    if not lost or moved or (base.node.get("AWSTemplateFormatVersion") is None and file.path.rpartition("/")[2].startswith("serverless")):
+        return  # a removed serverless.yml is told as a service
     data = [r for r in lost if r.type in _stateful()]
     names = ", ".join(r.id for r in (data + [r for r in lost if r not in data])[:_LIST])
     severity = max((_loss(r)[0].step(-1) if effective_deletion(r) == "Snapshot" else _loss(r)[0] for r in lost), key=lambda s: s.rank)
