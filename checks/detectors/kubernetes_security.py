@@ -85,8 +85,15 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
 def _collapsed(effects: Iterator[Effect]) -> Iterator[Effect]:
     """Many guards that leave one file are one effect."""
     groups: dict[tuple[str, str, Side], list[Effect]] = {}
+    readers: dict[str, list[Effect]] = {}
     for effect in effects:
+        if effect.rule == SECRET.id:
+            readers.setdefault(effect.after or "", []).append(effect)
+            continue
         groups.setdefault((effect.rule, effect.path, effect.side), []).append(effect)
+    for members in readers.values():
+        more = len(members) - 1
+        yield replace(members[0], message=f"{members[0].message} So do {more} more workloads.") if more else members[0]
     for (_, path, side), members in groups.items():
         if side is Side.HEAD or len(members) <= 3:
             yield from members
@@ -657,7 +664,7 @@ def _network_policy(old: Object, new: Object) -> Iterator[Effect]:
         worst = (open_ or fresh)[0]
         yield NETWORK.effect(
             subject=f"{new.key.title} {way}", path=new.path, line=new.at(where[worst]), confidence=_certain(new),
-            severity=Severity.HIGH if open_ and way == "ingress" else Severity.MODERATE if open_ or way == "ingress" else Severity.LOW,
+            severity=Severity.HIGH if open_ and way == "ingress" else Severity.MODERATE if open_ else Severity.LOW,
             after="anyone" if open_ else f"{len(fresh)} more peers or ports",
             message=f"{new.key.title} lets {'anyone' if open_ else 'more peers or ports'} through ({way}).",
         )  # fmt: skip

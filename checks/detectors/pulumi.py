@@ -109,6 +109,7 @@ def _compared(
             yield from _changed(found[0], old, found[1])
         elif old.name not in aliases and not old.on("retainOnDelete"):
             lost.setdefault(_project(change, file.base_path, True), []).append((file, old))
+    known = {(one.type, one.name) for _, one in before}
     for project, members in lost.items():
         if not change.after.list(project):
             yield _gone(members, f"the project {project or '.'}")
@@ -116,12 +117,17 @@ def _compared(
             yield _gone(members, f"{len(members)} resources of {project or 'the program'}")
         else:
             for file, old in members:
-                heirs = [
-                    new
-                    for other, new in after
-                    if new.type == old.type and other is file and (new.type, new.name) not in {(one.type, one.name) for _, one in before}
-                ]
-                yield _gone([(file, old)], f"{old.type} {old.name}", heirs[0].name if len(heirs) == 1 else None)
+                come = [new for other, new in after if other is file and (new.type, new.name) not in known]
+                heirs = [new for new in come if new.type == old.type]
+                other_type = next((new for new in come if new.name == old.name and new.type != old.type), None)
+                if other_type is not None and _plain(other_type.type) == _plain(old.type):
+                    continue  # the provider itself knows one type under both names
+                heir = f"of the type {other_type.type}" if other_type is not None else f"called {heirs[0].name}" if len(heirs) == 1 else None
+                yield _gone([(file, old)], f"{old.type} {old.name}", heir)
+
+
+def _plain(kind: str) -> str:
+    return re.sub(r"[vV]\d+\Z", "", kind).lower()
 
 
 def _gone(members: list[tuple[FileChange, Resource]], title: str, heir: str | None = None) -> Effect:
@@ -130,7 +136,7 @@ def _gone(members: list[tuple[FileChange, Resource]], title: str, heir: str | No
     names = ", ".join(f"{old.type} {old.name}" for _, old in (data or members)[:4])
     message = f"{names} leaves the program and is deleted" + (" with what it holds." if data else ".")
     if heir is not None:
-        message = f"{names} is now called {heir} without an alias: it is deleted and made anew" + (", empty." if data else ".")
+        message = f"{names} is now {heir} without an alias: it is deleted and made anew" + (", empty." if data else ".")
     return (DATA if data else REMOVED).effect(
         subject=title, path=file.base_path, line=first.line, side=Side.BASE, before=first.name, after=heir,
         hazard=Hazard.RESOURCE_REPLACED if heir is not None and not data else None,

@@ -19,6 +19,8 @@ TEMPLATES = 300
 """Templates of one chart that are rendered because its values changed."""
 NEIGHBOURS = 150
 """Files looked at to find an object that left its file."""
+BESIDE = 40
+"""Files of one folder looked at to find out whether an object is new there."""
 ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -186,8 +188,36 @@ def _paired(change: Change, before: dict[str, list[Object]], after: dict[str, li
     for old in gone:
         if not _stands_elsewhere(change, old):
             yield Pair(old, None)
+    beside = _Beside(change)
     for new in come:
-        yield Pair(None, new)
+        yield Pair(beside.twin(new), new)
+
+
+class _Beside:
+    """Objects that stood at base in the files of a folder: a bundle that repeats them adds nothing."""
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        self.folders: dict[str, dict[Key, Object]] = {}
+
+    def twin(self, new: Object) -> Object | None:
+        """The same object in another file of the same folder at base."""
+        if new.templated:
+            return None
+        folder = posixpath.dirname(new.path)
+        if folder not in self.folders:
+            self.folders[folder] = dict(self._objects(folder))
+        return self.folders[folder].get(new.key)
+
+    def _objects(self, folder: str) -> Iterator[tuple[Key, Object]]:
+        tree = self.change.before
+        names = [name for name, entry in tree.list(folder).items() if entry.is_file and name.endswith(ENDINGS[:2])]
+        for name in names[:BESIDE]:
+            path = posixpath.join(folder, name)
+            found = _file(tree, path) if deployed(path) else None
+            for item in found.objects if found is not None else ():
+                if kustomize.role_of(tree, path) != "patch":
+                    yield item.key, item
 
 
 def _same_but_group(old: Key, new: Key) -> bool:
