@@ -122,7 +122,9 @@ def _compared(
                 other_type = next((new for new in come if new.name == old.name and new.type != old.type), None)
                 if other_type is not None and _plain(other_type.type) == _plain(old.type):
                     continue  # the provider itself knows one type under both names
-                heir = f"of the type {other_type.type}" if other_type is not None else f"called {heirs[0].name}" if len(heirs) == 1 else None
+                heir = (
+                    f"of the type {other_type.type}" if other_type is not None else f"called {heirs[0].name}" if len(heirs) == 1 else None
+                )
                 yield _gone([(file, old)], f"{old.type} {old.name}", heir)
 
 
