@@ -38,7 +38,7 @@ from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversi
 from checks.readers.hcl import Block, Expression, known, scalar
 from checks.readers.terraform import Configuration, Flat, Resource, configuration, flat, instances
 from checks.readers.terraform_facts import Replaced, is_guard, is_helper, is_light, loss, replaced_by, stateful
-from checks.readers.terraform_steps import Pair, Step, judged, line_of, local_source, steps
+from checks.readers.terraform_steps import SINGLE, Pair, Step, collapsed, judged, line_of, local_source, said_once, steps
 
 DESTROYED = Rule(
     "terraform/resource-destroyed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, Reversible.PARTLY, "A resource leaves the configuration"
@@ -104,8 +104,6 @@ FORGOTTEN = Rule(
 
 NAMED = 6
 """Names listed in a message."""
-SINGLE = 4
-"""Resources without data that are reported one by one before they are reported together."""
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
@@ -131,7 +129,12 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
             else:
                 yield from _replaced(step, pair)
 
-    yield from judged(everything, judge)
+    def told(step: Step) -> Iterator[Effect]:
+        yield from collapsed(judge(step))
+
+    found = list(judged(everything, told))
+    yield from (effect for effect in found if effect.rule != MODULE_CHANGED.id)
+    yield from said_once(effect for effect in found if effect.rule == MODULE_CHANGED.id)
 
 
 def _unreadable(step: Step) -> Iterator[Effect]:

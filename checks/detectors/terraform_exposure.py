@@ -43,7 +43,7 @@ from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversi
 from checks.readers.hcl import Block, Expression, scalar
 from checks.readers.terraform import Configuration, Flat, Resource, flat, instances
 from checks.readers.terraform_facts import stateful
-from checks.readers.terraform_steps import Step, companion, judged, line_of, steps, written
+from checks.readers.terraform_steps import Step, collapsed, companion, judged, line_of, steps, written
 
 OPENED = Rule(
     "terraform-exposure/network-opened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A port is opened to more addresses"
@@ -76,7 +76,7 @@ TLS = Rule(
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
-    yield from judged(steps(change, files), _judge)
+    yield from collapsed(judged(steps(change, files), _judge))
 
 
 def _judge(step: Step) -> Iterator[Effect]:
@@ -513,9 +513,9 @@ def _addressed(step: Step, resource: Resource, old: Flat, new: Flat) -> Iterator
 
 
 def _narrow(resource: Resource, path: str, new: Flat) -> bool:
-    """Public only by name: a list of allowed addresses or a default of deny stands beside it. The list itself is judged apart."""
-    if path == "public_network_access_enabled":
-        return False
+    """Not public after all: another private ACL, or a list of allowed addresses beside it, which is judged apart."""
+    if path.rpartition(".")[2] in ("acl", "predefined_acl"):
+        return not re.match(r"public|authenticated|website", written(new.values.get(path), "")[0] or "", re.IGNORECASE)
     if path.endswith("endpoint_public_access"):
         allowed = new.values.get(path.replace("endpoint_public_access", "public_access_cidrs"))
         return bool(allowed) and not any(item.key == "0.0.0.0/0" for value in allowed or () for item in value.elements())

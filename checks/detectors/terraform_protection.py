@@ -39,7 +39,7 @@ from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversi
 from checks.readers.hcl import Block, Expression, scalar
 from checks.readers.terraform import Flat, Resource, flat, instances
 from checks.readers.terraform_facts import is_guard, stateful
-from checks.readers.terraform_steps import Pair, Step, companion, judged, line_of, steps, written
+from checks.readers.terraform_steps import Pair, Step, collapsed, companion, judged, line_of, steps, written
 
 GONE = Hazard.PROTECTION_REMOVED
 PREVENT = Rule("terraform-protection/prevent-destroy-removed", GONE, Severity.HIGH, Reversible.YES, "prevent_destroy is removed")
@@ -235,7 +235,7 @@ ELSEWHERE = re.compile(
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
-    yield from judged(steps(change, files), _judge)
+    yield from collapsed(judged(steps(change, files), _judge))
 
 
 def _judge(step: Step) -> Iterator[Effect]:
@@ -510,7 +510,11 @@ def _expiries(step: Step) -> Iterator[Effect]:
             continue
         body = step.after.body(resource)
         after = _earliest(flat(body))
-        if after is not None and _guarded(resource, body, step) is not None:
+        guarded = _guarded(resource, body, step)
+        if after is not None and guarded is not None:
+            before = _earliest(flat(step.before.body(step.before.resources[guarded])))
+            if before is not None and before <= after:
+                continue  # the rule stood in the bucket's own block
             yield _said(
                 step,
                 BACKUPS,

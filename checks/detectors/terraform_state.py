@@ -35,7 +35,7 @@ from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversi
 from checks.readers.hcl import Block, Expression
 from checks.readers.terraform import Configuration, flat
 from checks.readers.terraform_facts import stateful
-from checks.readers.terraform_steps import Step, judged, steps
+from checks.readers.terraform_steps import Step, collapsed, judged, said_once, steps
 
 MOVED = Rule(
     "terraform-state/state-moved",
@@ -78,7 +78,9 @@ TARGETS = frozenset({
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
-    yield from judged(steps(change, files), _judge)
+    found = list(judged(steps(change, files), _judge))
+    yield from collapsed(effect for effect in found if effect.rule != VERSION.id)
+    yield from said_once(effect for effect in found if effect.rule == VERSION.id)
 
 
 def _judge(step: Step) -> Iterator[Effect]:
@@ -207,8 +209,8 @@ def _versions(step: Step) -> Iterator[Effect]:
             majors[0]
             and majors[1]
             and majors[0].group(1) != majors[1].group(1)
-            and not old_version.startswith(">")
-            and not new_version.startswith(">")
+            and not old_version.startswith((">", "<"))
+            and not new_version.startswith((">", "<"))
         ):
             what = f"goes from major version {majors[0].group(1)} to {majors[1].group(1)}"
         else:

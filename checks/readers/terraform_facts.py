@@ -159,7 +159,7 @@ _GUARDS = re.compile(
     r"|aws_securityhub_(account|standards_subscription|organization_\w+)|aws_inspector2_\w+|aws_macie2_account|aws_accessanalyzer_analyzer|aws_detective_graph"
     r"|google_logging_(project|folder|organization)_sink|google_(project|folder|organization)_iam_audit_config|azurerm_monitor_diagnostic_setting"
     r"|azurerm_(security_center|advanced_threat_protection)\w*|azurerm_network_watcher_flow_log|azurerm_mssql_(database|server)_extended_auditing_policy"
-    r"|aws_wafv2_web_acl(_association|_logging_configuration)?|aws_waf(regional)?_\w+|aws_shield_protection\w*|google_compute_security_policy|azurerm_web_application_firewall_policy"
+    r"|aws_wafv2_web_acl(_association|_logging_configuration)?|aws_waf(regional)?_web_acl(_association)?|aws_shield_protection\w*|google_compute_security_policy|azurerm_web_application_firewall_policy"
     r"|aws_organizations_policy(_attachment)?|google_(project_)?org(anization)?_policy\w*|google_(project|folder|organization)_organization_policy"
     r"|azurerm_(\w+_)?policy_assignment|azurerm_(policy_definition|policy_set_definition)|aws_networkfirewall_(firewall_policy|rule_group|firewall)"
     r"|kubernetes_(network_policy|pod_disruption_budget|limit_range|resource_quota)(_v1)?|aws_appautoscaling_(target|policy)|aws_autoscaling_policy"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from checks.model import Change, Effect, Environment, FileChange, Side
+from checks.model import Change, Effect, Environment, FileChange, Severity, Side
 from checks.places import Place, environment_of, place_of
 from checks.readers.hcl import Block, Broken, Expression, scalar
 from checks.readers.terraform import ENDINGS, Configuration, Resource, configuration, content, directory_of, references, variables
@@ -413,3 +413,41 @@ def written(values: Sequence[Expression] | None, default: str) -> tuple[str | No
     if any(value.kind != "literal" for value in values):
         return None, False
     return scalar(values[-1].value), not any(value.assumed for value in values)
+
+
+SINGLE = 4
+"""Effects of one rule that are told one by one before they are told together."""
+_TOGETHER = frozenset({Severity.LOW, Severity.MODERATE})
+
+
+def collapsed(effects: Iterable[Effect]) -> Iterator[Effect]:
+    """One effect in place of many mild ones of a rule in one configuration: the first, naming the others, with all their addresses as facts."""
+    groups: dict[tuple[str, str | None], list[Effect]] = {}
+    for effect in effects:
+        mild = effect.severity in _TOGETHER and effect.fact("address") is not None
+        groups.setdefault((effect.rule, effect.fact("directory")) if mild else (effect.id, str(effect.line)), []).append(effect)
+    for members in groups.values():
+        if len(members) <= SINGLE:
+            yield from members
+            continue
+        first = max(members, key=lambda effect: effect.severity.rank)
+        others = [effect.subject for effect in members if effect is not first]
+        named = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        addresses = [fact for effect in members for fact in effect.facts if fact[0] == "address"][:200]
+        yield replace(
+            first,
+            subject=f"{first.subject} and {len(others)} more",
+            message=f"{first.message} The same holds for {named}."[:600],
+            facts=(*addresses, *(fact for fact in first.facts if fact[0] != "address")),
+        )
+
+
+def said_once(effects: Iterable[Effect]) -> Iterator[Effect]:
+    """What is the same in many directories (a version raised everywhere) as one effect."""
+    groups: dict[tuple[str, str | None, str | None], list[Effect]] = {}
+    for effect in effects:
+        groups.setdefault((effect.rule, effect.before, effect.after), []).append(effect)
+    for members in groups.values():
+        first = members[0]
+        more = len(members) - 1
+        yield first if not more else replace(first, message=f"{first.message} The same in {more} more place{'s' * (more > 1)}."[:600])
