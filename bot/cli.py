@@ -163,9 +163,8 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from checks.plans import digest_file
-
     from checks.model import Unreadable
+    from checks.plans import digest_file
 
     try:
         data = sys.stdin.buffer.read() if str(options.file) == "-" else options.file.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 from bot import codec, records
 from bot.evidence import gather
-from bot.github.client import Api, ApiError, Repository
+from bot.github.client import Api, ApiError, RateLimited, Repository
 from bot.mirror.change import Range, RepositoryError, change, merge_base
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.objects import GitTree, Objects
@@ -24,6 +25,8 @@ from checks.assess import ENGINE, assess, decide
 from checks.evidence import BranchRules, Evidence
 from checks.model import Account, Assessment, Change, Pull, Report, State
 from checks.policy import Policy, read_policy
+
+logger = logging.getLogger("interlock.pipeline")
 
 
 @dataclass(frozen=True)
@@ -189,8 +192,16 @@ async def _publish(work: Work, tools: Tools, publisher: Publisher, outcome: Outc
     tools.store.check(work)
     await publisher.gate(outcome.report, outcome.head, outcome.base_ref, outcome.review, forced)
     await publisher.risk(outcome.report, outcome.head, outcome.base_ref, outcome.review)
-    await publisher.label(outcome.report, number, labels)
-    await publisher.comment(outcome.report, number)
+    # The verdict stands. What only adorns it is left out where GitHub refuses it for good (a locked conversation, a permission not granted).
+    for adorn in (publisher.label(outcome.report, number, labels), publisher.comment(outcome.report, number)):
+        try:
+            await adorn
+        except RateLimited:
+            raise
+        except ApiError as error:
+            if error.status not in (403, 404, 410, 422):
+                raise
+            logger.warning("%s #%d: %s", work.repository, number, error)
 
 
 def _worse_sibling(store: Store, repository: str, outcome: Outcome, number: int) -> str | None:

@@ -7,10 +7,12 @@ between hosts. Only reads are repeated, and writes only where GitHub said it did
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import random
-import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -48,26 +50,22 @@ class RateLimited(ApiError):
 
 
 class _Shared(httpx.AsyncHTTPTransport):
-    """A transport that outlives the clients that use it, and takes times with fractions of a second (GHES and emulators send them)."""
+    """A transport that outlives the clients that use it."""
 
     async def aclose(self) -> None:
         """Nothing: `really_close` does."""
 
     async def really_close(self) -> None:
+        """End all connections."""
         await super().aclose()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
-        if request.method == "POST" and request.url.path.endswith("/access_tokens") and response.status_code == 201:
-            content = re.sub(rb'("expires_at"\s*:\s*"[^"]*?)\.\d+(Z")', rb"\1\2", await response.aread())
-            await response.aclose()
-            headers = [
-                (name, value)
-                for name, value in response.headers.raw
-                if name.lower() not in (b"content-length", b"content-encoding", b"transfer-encoding")
-            ]
-            return httpx.Response(201, headers=headers, content=content)
-        return response
+
+@dataclass(slots=True)
+class _Token:
+    """An installation token for one repository."""
+
+    value: str = field(repr=False)
+    expires: float
 
 
 class Api:
@@ -87,6 +85,7 @@ class Api:
             user_agent="interlock",
         )
         self._pause = pause
+        self._tokens: dict[tuple[int, str], _Token] = {}
         self.app_id = credentials.app_id
         self.sent = 0
         """Requests sent, retries included."""
@@ -96,10 +95,17 @@ class Api:
         await self._transport.really_close()
 
     def installation(self, installation: int, repository: str) -> Repository:
-        """One repository as an installation of the App sees it, with a token for that repository alone."""
+        """One repository as an installation of the App sees it, with tokens for that repository alone."""
         owner, _, name = repository.partition("/")
-        github = self._app.with_auth(self._app.auth.as_installation(installation, repositories=[name]))
-        return Repository(self, github, installation, owner, name)
+        return Repository(self, installation, owner, name)
+
+    async def as_installation(self, installation: int, name: str, fresh: bool = False) -> GitHub[Any]:
+        """A client with a token for one repository of an installation: kept until two minutes before it expires. Raises `ApiError`."""
+        kept = self._tokens.get((installation, name))
+        if kept is None or fresh or kept.expires - time.time() < 120:
+            answer = await self.as_app("token", {"repositories": [name]}, installation=installation)
+            kept = self._tokens[installation, name] = _Token(str(answer["token"]), _moment(str(answer.get("expires_at", ""))))
+        return self._app.with_auth(kept.value)
 
     async def as_app(self, call: str, body: Any = None, **variables: Any) -> Any:
         """A request as the App itself; its JSON. Raises `ApiError`."""
@@ -147,8 +153,6 @@ def _refused(call: str, response: httpx.Response) -> ApiError:
         if headers.get("retry-after", "").isdigit():
             return RateLimited(call, status, message, float(headers["retry-after"]))
         if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
-            import time
-
             return RateLimited(call, status, message, max(1.0, float(headers["x-ratelimit-reset"]) - time.time()))
         if status == 429 or "secondary rate limit" in message.lower():
             return RateLimited(call, status, message, 60.0)
@@ -158,8 +162,8 @@ def _refused(call: str, response: httpx.Response) -> ApiError:
 class Repository:
     """One repository through one installation's token."""
 
-    def __init__(self, api: Api, github: GitHub[Any], installation: int, owner: str, name: str) -> None:
-        self._api, self._github, self.installation, self.owner, self.name = api, github, installation, owner, name
+    def __init__(self, api: Api, installation: int, owner: str, name: str) -> None:
+        self._api, self.installation, self.owner, self.name = api, installation, owner, name
 
     @property
     def full_name(self) -> str:
@@ -167,7 +171,19 @@ class Repository:
 
     async def ask(self, call: str, *, params: Mapping[str, Any] | None = None, body: Any = None, **variables: Any) -> Any:
         """One request about this repository; its JSON. Raises `ApiError`."""
-        return await self._api.send(self._github, call, {"owner": self.owner, "repo": self.name, **variables}, params, body)
+        return (await self._answer(call, variables, params, body)).json()
+
+    async def _answer(self, call: str, variables: Mapping[str, Any], params: Mapping[str, Any] | None, body: Any) -> Any:
+        """One request; a token that GitHub no longer takes is replaced once."""
+        values = {"owner": self.owner, "repo": self.name, **variables}
+        try:
+            return await self._api.response(await self._api.as_installation(self.installation, self.name), call, values, params, body)
+        except ApiError as error:
+            if error.status != 401:
+                raise
+        return await self._api.response(
+            await self._api.as_installation(self.installation, self.name, fresh=True), call, values, params, body
+        )
 
     async def every(self, call: str, key: str | None = None, *, params: Mapping[str, Any] | None = None, **variables: Any) -> list[Any]:
         """All items of a list, page by page. Raises `ApiError` where it is longer than we read: a part is never taken for the whole."""
@@ -185,9 +201,7 @@ class Repository:
 
     async def artifact(self, artifact: int) -> bytes:
         """An artifact's zip. Raises `ApiError`, also over the size limit."""
-        response = await self._api.response(
-            self._github, "artifact", {"owner": self.owner, "repo": self.name, "artifact": artifact}, None, None
-        )
+        response = await self._answer("artifact", {"artifact": artifact}, None, None)
         target = response.raw_response.headers.get("location")
         if not target:
             content = bytes(response.content)
@@ -205,6 +219,14 @@ class Repository:
             "token", {"repositories": [self.name], "permissions": {"contents": "read"}}, installation=self.installation
         )
         return str(answer["token"])
+
+
+def _moment(text: str) -> float:
+    """A time as GitHub writes it, with or without fractions of a second; an hour from now where it is none."""
+    try:
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return time.time() + 3600
 
 
 async def _bounded(pieces: Any) -> bytes:
