@@ -299,7 +299,7 @@ def _dd(command: Command) -> Harm | None:
 def _gh(command: Command) -> Harm | None:
     plain = command.arguments
     if plain[:2] in (("repo", "delete"), ("release", "delete"), ("secret", "delete"), ("repo", "archive")):
-        return Harm(DATA if plain[0] in ("repo", "release") else RESOURCE, f"gh {plain[0]} {plain[1]}", _H if plain[0] == "repo" else _M)
+        return Harm(DATA if plain[0] in ("repo", "release") else RESOURCE, f"gh {plain[0]} {plain[1]}", _H if plain[0] == "repo" else _L)
     if (
         plain[:1] == ("api",)
         and any(word.upper() == "DELETE" or word.upper().endswith("=DELETE") for word in command.words)
@@ -320,7 +320,7 @@ def _task(command: Command) -> Harm | None:
     """Database tasks of frameworks: `rails db:drop`, `prisma migrate reset`, `manage.py flush`."""
     text = " ".join(command.words)
     match = _TASKS.search(text)
-    return Harm(DATA, match.group(), _M) if match and "test" not in text.lower() else None
+    return Harm(DATA, match.group(), _M, local=True) if match and "test" not in text.lower() else None
 
 
 _TASKS = re.compile(
@@ -424,6 +424,10 @@ def download_run(command: Command) -> str | None:
     if command.name in _FETCH and command.into in SHELLS - {"source"}:
         match = _ADDRESS.search(" ".join(command.words[1:]))
         return match.group() if match else "what it downloads"
+    if command.words and re.match(r"[$<]\(\s*(?:curl|wget)\b", command.words[0]):
+        # What `eval` and `bash -c` were given: the answer itself is the command.
+        match = _ADDRESS.search(command.words[0])
+        return match.group().rstrip(")") if match else "what it downloads"
     if command.name in ("bash", "sh", "eval", "source", ".", "zsh", "python", "python3") and len(command.words) > 1:
         text = " ".join(command.words[1:])
         if re.search(r"[<$]\(\s*(?:curl|wget)\b", text):

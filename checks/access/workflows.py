@@ -104,6 +104,7 @@ _UNTRUSTED = re.compile(
     r"|github\.event\.workflow_run\.(?:head_branch|display_title|head_commit\.(?:message|author\.(?:email|name)))$"
     r"|github\.event\.workflow_run\.pull_requests\.[^.]+\.head\.ref$"
     r"|github\.event\.(?:issue|pull_request|comment|review|discussion)$"
+    r"|github\.event\.changes(?:\.|$)"
     r"|github\.head_ref$"
 )
 _CALLER = re.compile(r"(?:inputs|github\.event\.inputs|github\.event\.client_payload)(?:\.|$)")

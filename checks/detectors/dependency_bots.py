@@ -221,12 +221,23 @@ def _dependabot(root: Node) -> _Settings:
             name = f"{ecosystem} in {directory}"
             if (limit := item.get("open-pull-requests-limit")) is None or limit.value != 0:
                 updates[name] = item.line
-            days = item.get("cooldown", "default-days")
-            if days is not None and isinstance(days.value, int):
-                waits[name] = (days.value, days.line)
+            if (cooldown := item.get("cooldown")) is not None:
+                waits[name] = (_shortest(cooldown), cooldown.line)
             if item.string("insecure-external-code-execution") == "allow":
                 runs[name] = item.key_line("insecure-external-code-execution")
     return _Settings(updates, waits, {}, runs)
+
+
+def _shortest(cooldown: Node) -> float:
+    """The shortest time that any kind of release waits: what is not given falls back to the default, and that to nothing."""
+    default = _number(cooldown, "default-days") or 0
+    given = [_number(cooldown, f"semver-{kind}-days") for kind in ("major", "minor", "patch")]
+    return min(default if days is None else days for days in given)
+
+
+def _number(node: Node, key: str) -> int | None:
+    value = _value(node, key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _renovate(root: Node) -> _Settings:

@@ -166,7 +166,7 @@ def _harms(part: _Part, old: _Part | None, had: Counter[tuple[str, ...]]) -> Ite
     fresh: list[tuple[Command, Harm]] = []
     for command in part.script.commands:
         found = harm(command)
-        if found is None or (found.local and part.named.kind in ("step", "image") and not command.through):
+        if found is None or (found.local and part.named.kind != "file" and "ssh" not in command.through):
             continue
         if before[found.label] > 0:
             before[found.label] -= 1

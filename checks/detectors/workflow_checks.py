@@ -117,7 +117,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
             if pair.old is not None and pair.new is not None and both.after is not None and pair.before is not None:
                 yield from _weakened(both, pair, pair.before, both.after)
         if both.before is not None and both.after is not None and not both.after.action:
-            yield from _triggers(both, both.before, both.after)
+            yield from _triggers(change, both, both.before, both.after)
             yield from _cancelled(both, both.before, both.after)
 
 
@@ -701,7 +701,7 @@ _DOCS = re.compile(
 )
 
 
-def _triggers(both: Both, before: Workflow, after: Workflow) -> Iterator[Effect]:
+def _triggers(change: Change, both: Both, before: Workflow, after: Workflow) -> Iterator[Effect]:
     checks = [pair.new for pair in both.jobs if pair.old is not None and pair.new is not None and is_check(before, pair.old)]
     if not checks:
         return
@@ -722,22 +722,27 @@ def _triggers(both: Both, before: Workflow, after: Workflow) -> Iterator[Effect]
         old, new = before.trigger(name), after.trigger(name)
         if old is None or new is None or (name == "push" and after.trigger("pull_request") is not None):
             continue
-        added = [
-            item for item in new.filter("paths-ignore") or () if item not in (old.filter("paths-ignore") or ()) and not _DOCS.search(item)
-        ]
         paths_old, paths_new = old.filter("paths"), new.filter("paths")
-        fewer = (
-            []
-            if paths_old is None or paths_new is None
-            else [item for item in paths_old if item not in paths_new and not item.startswith("!") and not _DOCS.search(item)]
-        )
-        if paths_old is not None and paths_new is not None and len(paths_new) >= len(paths_old):
-            fewer = []
-        excluded = (
-            [item for item in paths_new or () if item.startswith("!") and item not in (paths_old or ()) and not _DOCS.search(item)]
-            if paths_old
+        ignored_old, ignored_new = old.filter("paths-ignore") or (), new.filter("paths-ignore") or ()
+        added = (
+            [item for item in ignored_new if item not in ignored_old and not _DOCS.search(item)]
+            if len(ignored_new) > len(ignored_old)
             else []
         )
+        fewer = [
+            item
+            for item in paths_old or ()
+            if paths_new is not None
+            and item not in paths_new
+            and not item.startswith("!")
+            and not _DOCS.search(item)
+            and not _stale(change, item)
+        ]
+        excluded = [item for item in paths_new or () if item.startswith("!") and item not in (paths_old or ()) and not _DOCS.search(item)]
+        if paths_old is None or paths_new is None or len(paths_new) >= len(paths_old):
+            fewer = []
+        if paths_old is None or sum(item.startswith("!") for item in paths_new or ()) <= sum(item.startswith("!") for item in paths_old):
+            excluded = []
         narrowed = paths_old is None and paths_new is not None and old.filter("paths-ignore") is None
         branches = (
             [item for item in old.filter("branches") or () if item not in (new.filter("branches") or ())]
@@ -766,6 +771,16 @@ def _triggers(both: Both, before: Workflow, after: Workflow) -> Iterator[Effect]
                 after=", ".join(new.filter("branches") or ()),
                 message=f"{what} now start{'s' if len(checks) == 1 else ''} on {name} only for {', '.join(new.filter('branches') or ())}.",
             )
+
+
+def _stale(change: Change, pattern: str) -> bool:
+    """Whether a filter's pattern speaks of a file or folder that is gone itself."""
+    place = pattern.partition("*")[0].rstrip("/")
+    return (
+        bool(place)
+        and change.after.entry(place) is None
+        and not change.after.list(place.rpartition("/")[0] if "*" in pattern and not pattern.partition("*")[0].endswith("/") else place)
+    )
 
 
 def _cancelled(both: Both, before: Workflow, after: Workflow) -> Iterator[Effect]:

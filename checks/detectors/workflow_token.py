@@ -103,7 +103,13 @@ def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
                 f"The permissions block that limited the token of {jobs} is gone, so the repository's default applies, which may be write."
             )
             yield rule.effect(
-                subject=subject, path=both.path, line=line, before=_said(old, names), after="the repository's default", message=message
+                subject=subject,
+                path=both.path,
+                line=line,
+                before=_said(old, names),
+                after="the repository's default",
+                severity=Severity.MODERATE if any(old.sure(scope) == WRITE for scope in STRONG) else None,
+                message=message,
             )
         else:
             what = "everything, the identity token included" if rule is WRITE_ALL else ", ".join(names)

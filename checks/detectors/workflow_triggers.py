@@ -246,7 +246,9 @@ _SCRIPT_INPUTS = {
     "cardinalby/js-eval-action": ("expression",),
     "amadevus/pwsh-script": ("script",),
     "jannekem/run-python-script-action": ("script",),
-    "addnab/docker-run-action": ("run",),
+    "addnab/docker-run-action": ("run", "options"),
+    "mikefarah/yq": ("cmd",),
+    "8398a7/action-slack": ("custom_payload",),
     "nick-fields/retry": ("command",),
     "nick-invision/retry": ("command",),
 }
@@ -396,7 +398,8 @@ def _automatic(both: Both, after: Workflow) -> Iterator[Effect]:
     if before is None or before.events - {"workflow_call"} != _BY_HAND:
         return
     new = [trigger for trigger in after.triggers if trigger.name in _BY_ITSELF]
-    jobs = [pair.new.id for pair in both.jobs if pair.old and pair.new and deploys(pair.new) and not _only_by_hand(pair.new)]
+    found = [pair.new for pair in both.jobs if pair.old and pair.new and deploys(pair.new) and not _only_by_hand(pair.new)]
+    jobs = [job.id for job in found]
     if new and jobs:
         yield AUTOMATIC.effect(
             subject=f"on {new[0].name}",
@@ -404,6 +407,7 @@ def _automatic(both: Both, after: Workflow) -> Iterator[Effect]:
             line=new[0].line,
             before="workflow_dispatch",
             after=", ".join(trigger.name for trigger in new),
+            severity=None if any(job.environment or "deploy" in job.id.lower() for job in found) else Severity.MODERATE,
             message=f"{', '.join(jobs[:4])} ran only when a person started it; now {' and '.join(trigger.name for trigger in new)} starts it too.",
         )
 

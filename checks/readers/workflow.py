@@ -6,6 +6,7 @@ Source: docs.github.com/actions/reference/workflows-and-actions/{workflow-syntax
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,8 @@ class Step:
     @property
     def action(self) -> str:
         """The action without its ref: `actions/checkout`."""
-        return self.uses.partition("@")[0].lower()
+        name = self.uses.partition("@")[0].lower()
+        return posixpath.normpath(name) if "//" in name or "/." in name or name.endswith("/") else name
 
     @property
     def label(self) -> str:
@@ -327,7 +329,9 @@ def _steps(node: Node | None, path: str) -> tuple[Step, ...]:
         return ()
     if len(node.elements()) > STEPS:
         raise Unreadable(path, f"it has more than {STEPS:,} steps", node.line)
-    return tuple(_step(index, item) for index, item in enumerate(node.elements()) if item.is_map)
+    # Steps that run side by side stand in a list of their own; for what they may do the order says nothing.
+    flat = [inner for item in node.elements() for inner in ((item.get("parallel") or item).elements() if item.is_map else ())]
+    return tuple(_step(index, item) for index, item in enumerate(flat) if item.is_map)
 
 
 def _step(index: int, node: Node) -> Step:
