@@ -88,6 +88,14 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "bicep": ("*.bicep", "*{template,deploy,arm}*.json", "**/{arm,templates,azure}*/**/*.json"),
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
+    "schema_code": (
+        "*.prisma",
+        "*.{py,rb,js,mjs,cjs,ts,mts,cts,php,ex,exs,sh,bash}",
+        "{Procfile,package.json}",
+        "Dockerfile*",
+        "entrypoint*",
+        "{application,bootstrap,hibernate,persistence}*.{properties,yml,yaml}",
+    ),
     "alerting": (
         "**/*{alert,rule,monitor,prometheus,grafana,datadog,slo}*/**/*.{yml,yaml,json}",
         "*{alert,rule,monitor,prometheus,slo}*.{yml,yaml,json}",
