@@ -317,6 +317,21 @@ def test_a_pull_request_shows_what_it_changes(house: House) -> None:
     assert house.get("/contents/docs/a.md", ref="feature").status_code == 404
 
 
+def test_the_newer_version_of_the_api_says_less(house: House) -> None:
+    """Version 2026-03-10 gives no merge commit, no single assignee, no has_downloads and no second rate; an unknown version is refused."""
+    pull = _pull(house)
+    older, newer = (house.call("GET", f"/pulls/{pull.number}", headers=_version(name)).json() for name in ("2022-11-28", "2026-03-10"))
+    assert set(older) - set(newer) == {"merge_commit_sha", "assignee"}
+    assert set(older["base"]["repo"]) - set(newer["base"]["repo"]) == {"has_downloads"}
+    headers = {"Authorization": f"Bearer {house.github.token(house.installation)}"} | _version("2026-03-10")
+    assert set(httpx.get(f"{house.github.url}/rate_limit", headers=headers).json()) == {"resources"}
+    assert house.call("GET", "", headers=_version("2020-01-01")).status_code == 400
+
+
+def _version(name: str) -> dict[str, str]:
+    return {"X-GitHub-Api-Version": name}
+
+
 def test_nobody_approves_their_own(house: House) -> None:
     """A review is bound to the head it was given for; one's own pull request cannot be approved."""
     pull = _pull(house)

@@ -19,13 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Path
 
-from bot.demo.standin import auth, faults, smart_http
+from bot.demo.standin import auth, faults, smart_http, versions
 from bot.demo.standin.areas import ROUTES
 from bot.demo.standin.state import Token, World
 from bot.demo.standin.wire import Actor, Answer, Call, Refusal, Route, not_found
 
 PREFIX = "/api/v3"
-VERSIONS = ("2022-11-28", "2026-03-10")
 LIMIT = 5000
 _TABLE: tuple[tuple[str, re.Pattern[str], Route], ...] = tuple((route.method, route.compile(), route) for route in ROUTES)
 
@@ -130,8 +129,8 @@ class Front:
 
     def _work(self, call: Call, body: bytes) -> Answer:
         try:
-            version = call.headers.get("x-github-api-version", VERSIONS[0])
-            if version not in VERSIONS:
+            version = call.headers.get("x-github-api-version", versions.OLDER)
+            if version not in versions.KNOWN:
                 raise Refusal(400, f"Version {version} of the API is not supported")
             if not call.path.startswith("/_blobs/"):
                 call.actor = auth.caller(self.world, call.headers)
@@ -144,7 +143,8 @@ class Front:
                 if call.found is None:
                     raise not_found()
             auth.admit(self.world, call.actor, route, call.found)
-            return route.answer(call)
+            answer = route.answer(call)
+            return Answer(answer.status, versions.as_of(version, answer.body), answer.headers)
         except Refusal as refusal:
             return Answer(refusal.status, refusal.body, refusal.headers)
 
