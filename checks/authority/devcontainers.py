@@ -169,11 +169,7 @@ def _container(draft: Draft, node: Node, path: str) -> None:
                     quiet=not on_host,
                 )
             )
-    secrets = [
-        name
-        for key in ("containerEnv", "remoteEnv")
-        for name, value in (node.get(key) or Node(0, pairs=())).entries()
-        if re.search(r"KEY|TOKEN|SECRET|PASSWORD", name) and "localEnv" in (value.text or "")
-    ]
-    for name in secrets:
-        draft.grants.append(Grant(Verb.SECRET, name, f"see {name} of the host", path, node.line, Severity.MODERATE))
+    for key in ("containerEnv", "remoteEnv"):
+        for name, value in (node.get(key) or Node(0, pairs=())).entries():
+            if re.search(r"KEY|TOKEN|SECRET|PASSWORD", name) and "localEnv" in (value.text or ""):
+                draft.grants.append(Grant(Verb.SECRET, name, f"see {name} of the host", path, value.line, Severity.MODERATE))

@@ -191,6 +191,8 @@ def _limits(old: Authority | None, new: Authority) -> Iterator[Delta]:
     for limit in old.limits if old else ():
         if limit.force.rank < Force.BYPASSABLE.rank or (unboxed and limit.what.startswith("sandbox ")):
             continue
+        if limit.within and not any(grant.within == limit.within for grant in new.grants):
+            continue
         if overtaken and (limit.what in _OVERTAKEN or limit.what.startswith("mode ")):
             # The grant that takes its place says it already.
             continue

@@ -97,6 +97,8 @@ class Limit:
     value: str = ""
     """For a hook: the matcher."""
     hook: bool = False
+    within: str = ""
+    """The mode or sub-agent it holds; where that goes, nothing is lost."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -62,6 +62,7 @@ def _mode(draft: Draft, mode: Node, path: str) -> None:
                         why,
                         Severity.LOW,
                         pattern,
+                        within=slug,
                     )
                 )
         elif name in _GROUPS:

@@ -192,7 +192,7 @@ def _effects(delta: Delta, touched: frozenset[str]) -> Iterator[Effect]:
         worst = max(delta.grants, key=lambda grant: grant.severity.rank)
         here = next((grant for grant in delta.grants if grant.verb is Verb.PRESENCE), None)
         rest = [grant for grant in delta.grants if grant is not here]
-        message = f"{delta.title} may newly {_listed(delta.grants)}{'' if group_of(worst) in ('trigger', 'code') else ' without being asked'}{where}{_conditions(worst)}."
+        message = f"{delta.title} may newly {_listed(delta.grants)}{'' if group_of(worst) in ('trigger', 'code') or delta.agent == 'devcontainer' else ' without being asked'}{where}{_conditions(worst)}."
         if here:
             message = f"{delta.title} newly {here.text.replace('run', 'runs', 1)}" + (
                 f" and may {_listed(rest)}, with nobody to ask." if rest else "."
