@@ -41,6 +41,13 @@ _REPOSITORY = (
 )  # fmt: skip
 """Files in which a repository keeps its own rules."""
 
+_PACKAGES = (
+    "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pnpm-workspace.{yaml,yml}", "bun.lock", ".npmrc", ".yarnrc{,.yml}",
+    "bunfig.toml", "pyproject.toml", "*requirements*.{txt,in}", "**/requirements/*.{txt,in}", "uv.lock", "uv.toml", "poetry.lock", "pdm.lock", ".pypirc",
+    "pip.{conf,ini}", "go.mod", "go.sum", "go.env", "Cargo.{toml,lock}", "**/.cargo/config{,.toml}", "Gemfile{,.lock}", "composer.{json,lock}", "pom.xml", "*.gradle{,.kts}",
+)  # fmt: skip
+"""Manifests, locks and settings of package managers."""
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_instructions": (
         "**/{AGENTS,AGENT,CLAUDE,CLAUDE.local,GEMINI,QWEN,WARP,CRUSH,CONVENTIONS,.cursorrules,.windsurfrules,.goosehints,.clinerules}{,.md}",
@@ -62,6 +69,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "secrets": ("**",),
     "app_guards": ("*.{py,js,jsx,ts,tsx,mjs,cjs,mts,cts,go,java,rb}",),
     "repository_rules": _REPOSITORY,
+    "dependencies": _PACKAGES,
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "terraform_exposure": _TERRAFORM,
