@@ -193,6 +193,13 @@ def test_automation_is_when_every_commit_is_a_robots() -> None:
     robot = commit(author=Identity("dependabot[bot]", "49699333+dependabot[bot]@users.noreply.github.com"))
     unknown = commit(author=Identity("acme-releaser[bot]", "77+acme-releaser[bot]@users.noreply.github.com"))
     assert attribute(change_with(robot, unknown)).level is Level.AUTOMATION
+    assert attribute(change_with(robot, pull=pull("dependabot[bot]", 49699333, "Bot"))).level is Level.AUTOMATION
+    assert attribute(change_with(robot, pull=pull("robin"))).level is Level.NONE, "a person may write any author into a commit"
+    assert attribute(change_with(robot, pull=pull("acme-helper[bot]", 7, "Bot"))).level is Level.NONE, "an unknown App may be an agent"
+    assert attribute(change_with(robot, pull=pull("github-actions[bot]", 41898282, "Bot"))).level is Level.NONE, (
+        "a workflow may run an agent"
+    )
+    assert attribute(change_with(robot, pull=pull("dependabot[bot]", 5, "Bot"))).level is Level.NONE, "the id must fit the login"
     assert attribute(change_with(robot, commit())).level is Level.NONE
     assert attribute(change_with(robot, commit(author=Identity("Claude", "noreply@anthropic.com")))).level is Level.AGENT
 

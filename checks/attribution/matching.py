@@ -151,7 +151,8 @@ def _concluded(found: _Found, all_robots: bool, pull: Pull | None) -> Attributio
         level = Level.AGENT
     elif Level.ASSISTED in levels or paired:
         level = Level.ASSISTED
-    elif all_robots or (pull is not None and _is_robot(pull.author.login, pull.author.type)):
+    elif (all_robots and pull is None) or (pull is not None and _known_robot(pull)):
+        # Commits say of themselves who made them. Where GitHub says who opened the pull request, that counts.
         level = Level.AUTOMATION
     else:
         level = Level.NONE
@@ -207,6 +208,13 @@ def _tool_of_account(number: int, login: str) -> Tool | None:
 def _is_robot(login: str, kind: str) -> bool:
     """An App's account, whether it is known or not (docs.github.com/rest/users: `type` is Bot for Apps)."""
     return kind == "Bot" or login.lower().endswith("[bot]")
+
+
+def _known_robot(pull: Pull) -> bool:
+    """Whether the pull request was opened by a robot of signals.toml, by GitHub's own id; the account of all workflows is not one."""
+    login = pull.author.login.lower().removeprefix("app/")
+    tool = _tool_of_account(pull.author.id, login if login.endswith("[bot]") else f"{login}[bot]")
+    return tool is not None and tool.level is Level.AUTOMATION and tool.name != "github-actions" and pull.author.type == "Bot"
 
 
 def _person(name: str, address: str) -> str:

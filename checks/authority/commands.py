@@ -46,7 +46,7 @@ _DESTRUCTIVE = re.compile(
     r"|gh +(?:api|workflow|secret|release|repo|pr)\Z|gh +(?:pr +merge|workflow +(?:run|disable|enable)|secret +(?:set|delete)|release +(?:create|delete|edit|upload)|repo +(?:delete|edit|archive))\b|git +push .{0,80}(?:--force|-f\b)|sudo\b|ssh\b|mkfs|dd |rm\b.{0,20}-[a-z]*r",
 )
 _RUNNER = re.compile(
-    r"(?:bash|sh|zsh|fish|pwsh|powershell|python[0-9.]*|node|deno|bun|ruby|perl|php|lua|eval|xargs|env|sudo|ssh|docker|podman|npx|uvx|bunx|pipx|make|just|task|source|direnv|mise|devbox)\Z"
+    r"(?:bash|sh|zsh|fish|pwsh|powershell|python[0-9.]*|node|deno|bun|ruby|perl|php|lua|eval|xargs|env|sudo|ssh|docker|podman|npx|uv|uvx|bunx|pipx|make|just|task|source|direnv|mise|devbox)\Z"
     r"|(?:pnpm +dlx|pnpm +exec|yarn +dlx|uv +run|npm +(?:run|exec)|pnpm +run|yarn +run|bun +run|poetry +run|pipenv +run|cargo +run|go +run|docker +exec|docker +run|docker +compose|kubectl +exec|find|watch|npm|pnpm|yarn|bun|go|cargo|gradle|mvn|git)\Z"
 )
 

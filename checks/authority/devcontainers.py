@@ -20,7 +20,7 @@ _HOST = re.compile(
 )
 _SUDO = re.compile(r"NOPASSWD|usermod\s+-[aG]+\s+(?:sudo|wheel)|adduser\s+\S+\s+(?:sudo|wheel)|/etc/sudoers")
 _AGENTS = re.compile(
-    r"@anthropic-ai/claude-code|claude\.ai/install|@openai/codex|@google/gemini-cli|@github/copilot|cursor\.com/install|aider-chat|opencode-ai|openhands|@sourcegraph/amp|goose",
+    r"claude-code|gemini-cli|claude\.ai/install|@openai/codex|@google/gemini-cli|@github/copilot|cursor\.com/install|aider-chat|opencode-ai|openhands|@sourcegraph/amp|goose",
     re.IGNORECASE,
 )
 

@@ -32,6 +32,10 @@ class Folder:
     def data(self, name: str) -> bytes | None:
         """The bytes of a file, None where there is none."""
         path = self.at(name)
+        entry = self.tree.entry(path)
+        if entry is not None and entry.is_link:
+            self.unread.append((path, "it is a link, and what agents read is where it points", None))
+            return None
         try:
             data = self.tree.read(path)
         except Unreadable as unreadable:
