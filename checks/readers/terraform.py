@@ -114,13 +114,16 @@ class Configuration:
             found = self._bodies[resource.address] = self.resolved(resource.body)
         return found
 
+    def instance(self, resource: Resource, key: str, value: Expression) -> Block:
+        """The resource's body as one instance of its `for_each` sees it, without the `for_each`."""
+        scope = _Scope(self)
+        scope.names = {**self._scope.names, "each.key": literal(key), "each.value": value}
+        body = _resolved(resource.body, scope)
+        return replace(body, attributes={name: found for name, found in body.attributes.items() if name != "for_each"})
+
     def resolved(self, block: Block) -> Block:
         """Any block with every value resolved."""
-        attributes = {name: self.resolve(value) for name, value in block.attributes.items()}
-        blocks = tuple(map(self.resolved, block.blocks))
-        return replace(
-            block, attributes=attributes, blocks=blocks, dynamic=self.resolve(block.dynamic) if block.dynamic is not None else None
-        )
+        return _resolved(block, self._scope)
 
     def get(self, address: str) -> Resource | None:
         """A resource, data source or module call by its address."""
@@ -380,11 +383,11 @@ class _Scope:
             return _operated(at)
         if kind == "access":
             return self.accessed(at)
-        return at
+        return _looped(at)
 
     def reference(self, at: Expression) -> Expression:
         steps = at.name.split(".")
-        if len(steps) < 2 or steps[0] not in ("var", "local"):
+        if len(steps) < 2 or steps[0] not in ("var", "local", "each"):
             return at
         value = self.named(f"{steps[0]}.{steps[1]}")
         for step in steps[2:]:
@@ -402,6 +405,8 @@ class _Scope:
         if name in self.open or len(self.open) >= LEVELS:
             return None
         kind, _, short = name.partition(".")
+        if kind == "each":
+            return None
         self.open.append(name)
         try:
             value = self.variable(short) if kind == "var" else self.local(short)
@@ -455,6 +460,32 @@ class _Scope:
         if value is None:
             return at
         return replace(value, line=at.line, assumed=value.assumed or at.assumed)
+
+
+def _resolved(block: Block, scope: _Scope) -> Block:
+    attributes = {name: scope.resolved(value) for name, value in block.attributes.items()}
+    blocks = tuple(_resolved(child, scope) for child in block.blocks)
+    return replace(
+        block, attributes=attributes, blocks=blocks, dynamic=scope.resolved(block.dynamic) if block.dynamic is not None else None
+    )
+
+
+def _looped(at: Expression) -> Expression:
+    """`{ for k, v in {…} : k => v }` is what it runs over; `{ for x in […] : x.name => x }` is a map by that name."""
+    words = [part.name if part.kind == "other" else part for part in at.items]
+    if len(words) == 12 and words[:2] == ["{", "for"] and words[3] == "," and words[5] == "in" and words[7] == ":" and words[9] == "=>":
+        key, value, over, out, result = words[2], words[4], at.items[6], at.items[8], at.items[10]
+        if words[11] == "}" and over.kind == "map" and out.kind == result.kind == "reference" and (out.name, result.name) == (key, value):
+            return replace(over, line=at.line)
+    if len(words) == 10 and words[:2] == ["{", "for"] and words[3] == "in" and words[5] == ":" and words[7] == "=>" and words[9] == "}":
+        name, over, out, result = words[2], at.items[4], at.items[6], at.items[8]
+        if over.kind == "list" and out.kind == result.kind == "reference" and result.name == name and out.name.count(".") == 1:
+            first, _, member = out.name.partition(".")
+            keys = [item.get(member) for item in over.items]
+            if first == name and all(key is not None and key.kind == "literal" for key in keys):
+                pairs = tuple((key, item) for key, item in zip(keys, over.items, strict=True) if key is not None)
+                return Expression("map", at.line, pairs=pairs, assumed=over.assumed)
+    return at
 
 
 def _assume(value: Expression) -> Expression:

@@ -7,6 +7,7 @@ Order of judging an address: it still stands, `moved`, `removed`, renamed with t
 from __future__ import annotations
 
 import posixpath
+import re
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ CALLS = 60
 """Module calls looked into in one change."""
 SILENT = frozenset({Place.EXAMPLE, Place.TEST, Place.DOCUMENTATION, Place.VENDORED})
 """What stands there is not applied by itself."""
+INSTANCES = 200
+"""Instances of one `for_each` that are compared one by one."""
 ALIKE = 0.75
 """Share of equal values from which an address that went and one of the same type that came count as one, renamed."""
 COMPARED = 60
@@ -164,7 +167,23 @@ class Step:
             before, after = self.before.body(old), self.after.body(new)
             if before != after or old.address != new.address:
                 out.append(Pair(old, new, before, after))
+                out += self._each(old, new, before, after)
         return tuple(out)
+
+    def _each(self, old: Resource, new: Resource, before: Block, after: Block) -> Iterator[Pair]:
+        """The instances of a `for_each` over a written-out map whose own values change, each as a thing of its own."""
+        one, other = before.get("for_each"), after.get("for_each")
+        if one is None or other is None or one.kind != "map" or other.kind != "map":
+            return
+        values = {key.key: value for key, value in one.pairs if key.kind == "literal"}
+        for key, value in list(other.pairs)[:INSTANCES]:
+            was = values.get(key.key)
+            if key.kind != "literal" or was is None or was == value:
+                continue
+            left, right = self.before.instance(old, key.key, was), self.after.instance(new, key.key, value)
+            if left != right:
+                suffix = f'["{key.key}"]'
+                yield Pair(replace(old, address=old.address + suffix), replace(new, address=new.address + suffix), left, right)
 
     @cached_property
     def renamed(self) -> tuple[Pair, ...]:
@@ -216,10 +235,9 @@ class Step:
 
 def companion(configuration: Configuration, resource: Resource, resource_type: str) -> Resource | None:
     """A resource of another type that refers to this one: what used to be an argument of a bucket is a resource of its own now."""
+    address = resource.address.partition("[")[0]
     for other in configuration.resources.values():
-        if other.type == resource_type and any(
-            name == resource.address or name.startswith(resource.address + ".") for name in references(other.body)
-        ):
+        if other.type == resource_type and any(name == address or name.startswith(address + ".") for name in references(other.body)):
             return other
     return None
 
@@ -246,6 +264,7 @@ def _sayings(block: Block) -> set[str]:
     }
 
 
+_KEY = re.compile(r"\[\"[^\"]*\"\]")
 Judge = Callable[[Step], Iterable[Effect]]
 
 
@@ -256,6 +275,9 @@ def judged(found: Iterable[Step], judge: Judge) -> Iterator[Effect]:
         for effect in judge(step):
             name = effect.subject.rpartition("module.")[2] if step.through is not None else effect.subject
             key = (effect.rule, step.directory, name)
+            whole = (effect.rule, step.directory, _KEY.sub("", name))
+            if whole != key and whole in said:
+                continue  # the resource as a whole says it already
             if key in said and (step.through is not None or step.variables_file is not None):
                 continue
             said.add(key)
