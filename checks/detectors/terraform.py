@@ -5,7 +5,8 @@ A resource, data-holding or not, whose address leaves the configuration of its d
 a `removed` block that destroys; instances that go because `count` falls or `for_each` loses a key; a module call that goes, with what is in
 it; a directory that declares nothing any more; an argument changed that the provider can only apply by destroying and recreating; an
 address renamed without `moved`, which is a destroy and a create. Locals, variable defaults, `*.tfvars` and the arguments of calls to local
-modules are put in before comparing, so that `var.size` and the value it stands for are the same.
+modules are put in before comparing, so that `var.size` and the value it stands for are the same; the instances of a `for_each` over a
+written-out map are compared one by one, each by its own values.
 
 ## Why it matters
 `terraform apply` does it minutes after the merge. A database, bucket, disk or key that is destroyed takes its content along; protection

@@ -27,7 +27,7 @@ range in place of everywhere.
 
 ## What it cannot see
 Ranges that come from data sources or variables without a default; whether the thing behind the port listens; routes and firewalls outside
-this configuration. Which principals a policy lets in is judged elsewhere.
+this configuration; a deny rule that goes, since what it denied may be allowed nowhere. Which principals a policy lets in is judged elsewhere.
 """
 
 from __future__ import annotations
@@ -495,6 +495,13 @@ def _switches(step: Step, resource: Resource, old: Flat | None, new: Flat) -> It
 
 def _facing(step: Step, resource: Resource, body: Block) -> Iterator[Effect]:
     """A new load balancer that faces the internet, which AWS makes of one that does not say otherwise."""
+    shared = body.get("group")
+    if (
+        resource.type in ("aws_ami_launch_permission", "aws_snapshot_create_volume_permission")
+        and shared is not None
+        and shared.key == "all"
+    ):
+        yield _said(step, PUBLIC, resource, "every AWS account can use the image", "group", None, "all", True, Severity.HIGH)
     if resource.type not in ("aws_lb", "aws_alb", "aws_elb") or instances(resource, body) in (0, None):
         return
     internal = body.get("internal")

@@ -286,7 +286,7 @@ def judged(found: Iterable[Step], judge: Judge) -> Iterator[Effect]:
             yield effect
 
 
-KEPT = 300
+KEPT = 5_000
 """Steps of one change that are kept for the next detector that asks."""
 _kept: list[tuple[weakref.ref[Change], tuple[FileChange, ...], tuple[Step, ...]]] = []
 
