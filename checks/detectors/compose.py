@@ -58,6 +58,7 @@ _DATA = re.compile(
 _DEV = re.compile(
     r"(?:^|[-_.])(?:dev|devel|development|local|test|tests|ci|e2e|debug|playground)(?:[-_.]|$)|^\.?devcontainer", re.IGNORECASE
 )
+_NOT_DEPLOYED = re.compile(r"(?:^|[-_.])(?:tests?|e2e|ci|example|sample|template)(?:[-_.]|$)", re.IGNORECASE)
 _HARD_CAPS = frozenset({"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "NET_ADMIN", "DAC_READ_SEARCH", "SYS_RAWIO", "BPF"})
 _HOST_FOLDERS = ("/", "/etc", "/root", "/var", "/home", "/proc", "/sys", "/dev", "/usr", "/boot", "/lib", "/run")
 
@@ -87,7 +88,8 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
 
 
 def _override(path: str) -> bool:
-    return path.rpartition("/")[2].startswith(("docker-compose.test", "compose.test"))
+    """Files that are copied and edited before use, or only run tests: nothing deploys them as they stand."""
+    return bool(_NOT_DEPLOYED.search(path.rpartition("/")[2]))
 
 
 def _read(data: bytes | None, path: str) -> Node | None:

@@ -94,6 +94,12 @@ def _told(operation: Operation, step: Step, found: Sequenced) -> tuple[Rule, str
         return INDEX, f"Everyone on its table waits for the lock under which the index {operation.name} is dropped.", Severity.LOW
     if kind == "constraint" and verb == "create" and _postgres(operation):
         return _constraint(operation)
+    if kind == "constraint" and verb == "validate" and _one_transaction(step, found):
+        return (
+            VALIDATED,
+            f"{operation.name} is checked against every row in the transaction that added it, and its lock on {table} holds all the while.",
+            None,
+        )
     if kind == "column" and verb == "create":
         return _column(operation)
     if kind == "column" and verb == "type":
@@ -110,6 +116,21 @@ def _told(operation: Operation, step: Step, found: Sequenced) -> tuple[Rule, str
     if kind == "reindex":
         return INDEX, f"Everyone on {operation.subject} waits while its indexes are built anew.", None
     return None
+
+
+def _one_transaction(step: Step, found: Sequenced) -> bool:
+    """Whether a written-out transaction both adds a constraint as NOT VALID and validates it."""
+    added = opened = False
+    for other in found.steps:
+        operation = other.operation
+        if other is step:
+            return added
+        if operation.kind == "transaction":
+            opened = operation.name in ("begin", "start")
+            added = added and opened
+        elif opened and other.path == step.path and operation.name == step.operation.name and operation.get("not valid"):
+            added = True
+    return False
 
 
 def _postgres(operation: Operation) -> bool:

@@ -24,6 +24,7 @@ whether the code still reads what is dropped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -205,6 +206,8 @@ def _replaced(step: Step, again: Operation, found: Sequenced) -> Iterator[Effect
     old = found.definition(step.path, operation)
     if old is not None and old.get("definition") == again.get("definition"):
         return
+    if old is not None and old.get("values") and set(old.get("values").split("\n")) <= set(again.get("values").split("\n")):
+        return
     if old is None and operation.get("if there"):
         # DROP … IF EXISTS before CREATE is how a migration is made repeatable; no older migration knows the object.
         return
@@ -270,6 +273,8 @@ def _type(step: Step, found: Sequenced) -> Iterator[Effect]:
     before = operation.get("from") or (old.get("type") or old.get("to") if old else "")
     after = operation.get("to")
     how = type_change(before, after)
+    if how == "narrowed" and (swapped := _enum_change(before, after, step, found)):
+        how = swapped
     if how in ("same", "widened") or (how == "unknown" and operation.get("restated")):
         return
     if how == "narrowed":
@@ -296,6 +301,23 @@ def _type(step: Step, found: Sequenced) -> Iterator[Effect]:
             after=after,
             confidence=Confidence.POSSIBLE,
         )
+
+
+def _enum_change(before: str, after: str, step: Step, found: Sequenced) -> str:
+    """How an enum changes that is swapped for another under the same name; "" where the two types are not two of such."""
+    if _SWAP.sub("", before) != _SWAP.sub("", after):
+        return ""
+    kinds = [other.operation for other in found.steps if other.operation.verb == "create" and other.operation.kind == "type"]
+    new = next((operation for operation in kinds if operation.name == after), None)
+    old = found.definition(step.path, Operation("create", "type", "", before, 0)) or found.definition(
+        step.path, Operation("create", "type", "", _SWAP.sub("", before), 0)
+    )
+    if new is None or old is None or not old.get("values"):
+        return "unknown"
+    return "same" if set(old.get("values").split("\n")) <= set(new.get("values").split("\n")) else "narrowed"
+
+
+_SWAP = re.compile(r"_(?:new|old|tmp|temp|v\d+|backup)$|^(?:new|old|tmp)_")
 
 
 def _required(step: Step, found: Sequenced) -> Iterator[Effect]:
@@ -404,8 +426,8 @@ _HOW = {
 def _rewritten(found: Sequenced) -> Iterator[Effect]:
     for how, message in _HOW.items():
         items = [item for item in found.rewritten if item.how == how]
-        for item in items[:1] if len(items) > MANY else items:
-            many = f" ({len(items)} migrations)" if len(items) > MANY else ""
+        for item in items[:1] if len(items) > MANY // 2 else items:
+            many = f" ({len(items)} migrations)" if len(items) > MANY // 2 else ""
             yield REWRITTEN.effect(
                 subject=item.path,
                 path=item.path,

@@ -707,6 +707,11 @@ def _enum_changed(node: Json) -> Iterator[Made]:
         yield Operation("create", "value", name, str(node.get("newVal", "")), 1)
 
 
+def _enum(node: Json) -> Iterator[Made]:
+    values = "\n".join(_parts(node.get("vals", ())))
+    yield Operation("create", "type", "", _dotted(node.get("typeName", ())), 1, (("definition", values), ("values", values)))
+
+
 def _named(kind: str, field: str) -> Callable[[Json], Iterator[Made]]:
     def made(node: Json) -> Iterator[Made]:
         value = node.get(field, "")
@@ -764,7 +769,7 @@ _HANDLERS: dict[str, Callable[[Json], Iterator[Made]]] = {
     "GrantStmt": _grant, "GrantRoleStmt": _grant_role, "AlterDefaultPrivilegesStmt": _default_privileges, "CreateRoleStmt": _role_made("create"),
     "AlterRoleStmt": _role_made("alter"), "CreateFunctionStmt": _function, "AlterFunctionStmt": _alter_function, "CreateTrigStmt": _trigger,
     "ViewStmt": _view, "IndexStmt": _index, "CreatePolicyStmt": _policy, "AlterPolicyStmt": _policy, "AlterEnumStmt": _enum_changed,
-    "CreateEnumStmt": _named("type", "typeName"), "CompositeTypeStmt": _named("type", "typevar"), "CreateDomainStmt": _named("type", "domainname"),
+    "CreateEnumStmt": _enum, "CompositeTypeStmt": _named("type", "typevar"), "CreateDomainStmt": _named("type", "domainname"),
     "CreateSchemaStmt": _named("schema", "schemaname"), "CreateSeqStmt": _named("sequence", "sequence"), "CreatedbStmt": _named("database", "dbname"),
     "CreateExtensionStmt": _named("extension", "extname"), "CreateEventTrigStmt": _named("trigger", "trigname"), "RuleStmt": _named("rule", "rulename"),
     "VariableSetStmt": _set, "ClusterStmt": _heavy, "VacuumStmt": _vacuum, "ReindexStmt": _reindex, "TransactionStmt": _transaction,

@@ -876,6 +876,8 @@ _AFTER_TYPE = frozenset(
         "CHARACTER",
         "VISIBLE",
         "INVISIBLE",
+        "SETTINGS",
+        "REMOVE",
         "KEY",
     ]
 )
@@ -917,6 +919,10 @@ def _alter(words: _Words, line: int) -> Iterator[Operation]:
     verb = ""
     for clause in _clauses(words.rest()):
         part = _Words(clause)
+        if part.peek() == "MODIFY" and part.peek(1) in ("QUERY", "SQL", "SETTING"):
+            # ClickHouse: all that follows is a query, or settings.
+            yield from _alter_quiet(words, table, line)
+            return
         verb = part.peek() if part.peek() in _CLAUSES else verb
         if part.peek() in _CLAUSES:
             part.at += 1
