@@ -106,7 +106,8 @@ def _compared(change: Change, file: FileChange, old: Template | None, new: Templ
         if twin is not None:
             gone.remove(twin)
         pairs.append((twin, resource))
-    lost = [resource for resource in gone if (resource.type.lower(), _name(resource)) not in moved]
+    swapped = any(resource.module for resource in come)
+    lost = [resource for resource in gone if not (resource.module and swapped) and (resource.type.lower(), _name(resource)) not in moved]
     yield from _lost(file, lost)
     for base, head in pairs:
         if base is None and (head.type.lower(), _name(head)) in _earlier(change, file):
@@ -153,10 +154,13 @@ def _title(resource: Resource) -> str:
 
 
 def _lost(file: FileChange, lost: list[Resource]) -> Iterator[Effect]:
-    for resource in [resource for resource in lost if resource.type.lower().endswith("authorization/locks")]:
+    locks = [resource for resource in lost if resource.type.lower().endswith("authorization/locks")]
+    if locks:
+        names = ", ".join(lock.symbol for lock in locks[:4]) + (f" and {len(locks) - 4} more" if len(locks) > 4 else "")
         yield LOCK.effect(
-            subject=_title(resource), path=file.base_path, line=resource.line, side=Side.BASE, facts=(("address", resource.key), ("action", "delete")),
-            message=f"The lock {resource.symbol} is no longer in the template: what it guarded can be deleted.",
+            subject=f"locks {names}" if len(locks) > 1 else _title(locks[0]), path=file.base_path, line=locks[0].line, side=Side.BASE,
+            facts=(*(("address", lock.key) for lock in locks[:20]), ("action", "delete")),
+            message=f"The template no longer has the lock {names}: what it guarded can be deleted.",
         )  # fmt: skip
     rest = [resource for resource in lost if "microsoft.authorization/" not in resource.type.lower()]
     if not rest:

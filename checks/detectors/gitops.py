@@ -30,7 +30,7 @@ from checks.readers import documents, helm, text_of
 from checks.readers import kubernetes as k8s
 from checks.readers.documents import Node
 from checks.readers.kubernetes import Object
-from checks.readers.manifests import Pair, deployed, manifests, once
+from checks.readers.manifests import Pair, covered_by_removed, deployed, manifests, once
 
 GONE = Rule(
     "gitops/application-removed", Hazard.RESOURCE_DESTROYED, Severity.HIGH, Reversible.PARTLY, "Something a controller deploys is removed"
@@ -63,7 +63,10 @@ _SOURCES = "source.toolkit.fluxcd.io"
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     found = manifests(change, files)
     effects: list[Effect] = []
+    covered = covered_by_removed(found)
     for pair in found.pairs:
+        if pair.new is None and pair.key.group in _FLUX and any(pair.some.path.startswith(folder) for folder in covered):
+            continue  # it goes with the Kustomization that deployed it, which is said already
         if pair.key.group == _ARGO and pair.key.kind in ("Application", "ApplicationSet", "AppProject"):
             effects += _argo(pair)
         elif pair.key.group in _FLUX:

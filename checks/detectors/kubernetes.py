@@ -32,7 +32,7 @@ from checks.readers import kubernetes as k8s
 from checks.readers import kustomize, pruning
 from checks.readers.documents import Node, same
 from checks.readers.kubernetes import Object
-from checks.readers.manifests import Manifests, Pair, deployed, manifests, once
+from checks.readers.manifests import Manifests, Pair, covered_by_removed, deployed, manifests, once
 
 _R = Reversible
 REMOVED = Rule(
@@ -161,6 +161,8 @@ def _removals(change: Change, found: Manifests) -> Iterator[Effect]:
         if pair.old is not None and pair.new is None and not _elsewhere(pair.old) and pair.old.string("$patch") != "delete"
     ]
     gone = [old for old in gone if kustomize.role_of(change.before, old.path) != "patch" and not _tied_to_release(old)]
+    covered = covered_by_removed(found)
+    gone = [old for old in gone if _price(old)[1] is not None or not any(old.path.startswith(folder) for folder in covered)]
     groups: dict[str, list[Object]] = {}
     for old in gone:
         if any(pattern.search(old.annotation(name) or "") for name, pattern in _KEEP):

@@ -195,7 +195,8 @@ def _document(text: str) -> tuple[Node, ...] | Unread:
     try:
         return documents.read(data, "document.json" if text.lstrip()[:1] in ("{", "[") else "document.yaml")
     except Unreadable as unreadable:
-        return Unread(unreadable.line or 1, unreadable.why, " ".join(text.split()))
+        said = (line for line in text.split("\n") if not line.lstrip().startswith("#"))
+        return Unread(unreadable.line or 1, unreadable.why, " ".join(" ".join(said).split()))
 
 
 def _objects(root: Node, path: str, start: int, lines: tuple[int, ...] | None) -> Iterator[Object]:

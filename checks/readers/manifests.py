@@ -245,6 +245,17 @@ def _stands_elsewhere(change: Change, gone: Object) -> bool:
     return False
 
 
+def covered_by_removed(found: Manifests) -> tuple[str, ...]:
+    """Folders (each with a slash at its end) whose Argo CD Application or Flux Kustomization is gone: what stands there went with it."""
+    out: list[str] = []
+    for pair in found.of("Application", "Kustomization"):
+        if pair.old is None or pair.new is not None:
+            continue
+        paths = [pair.old.string("spec", "path"), pair.old.string("spec", "source", "path")]
+        out += [posixpath.normpath(path).lstrip("./") + "/" for path in paths if path]
+    return tuple(folder for folder in out if folder != "/")
+
+
 def once(effects: Iterable[Effect]) -> Iterator[Effect]:
     """Each effect once where the same is said of several copies of a manifest in the same environment: bundles repeat what parts say."""
     first: dict[tuple[object, ...], list[Effect]] = {}
