@@ -70,7 +70,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         if pair.key.group == _ARGO and pair.key.kind in ("Application", "ApplicationSet", "AppProject"):
             effects += _argo(pair)
         elif pair.key.group in _FLUX:
-            effects += _flux(pair)
+            effects += _flux(change, pair)
         elif pair.key.group == _SOURCES and pair.old is not None and pair.new is not None:
             effects += _source(pair.old, pair.new)
     yield from once(effects)
@@ -256,7 +256,7 @@ def _covers(wide: str, narrow: str) -> bool:
     return re.fullmatch("".join(parts), narrow) is not None
 
 
-def _flux(pair: Pair) -> Iterator[Effect]:
+def _flux(change: Change, pair: Pair) -> Iterator[Effect]:
     old, new = pair.old, pair.new
     if old is None:
         return
@@ -281,7 +281,7 @@ def _flux(pair: Pair) -> Iterator[Effect]:
                 message=f"Flux deletes what leaves the path of {new.key.title}.",
             )  # fmt: skip
         one, other = old.string("spec", "path"), new.string("spec", "path")
-        if one and other and _path(one) != _path(other) and k8s.truth(now):
+        if one and other and _path(one) != _path(other) and k8s.truth(now) and not _moved(change, _path(one), _path(other)):
             yield GONE.effect(
                 subject=f"{new.key.title} path", path=new.path, line=new.at(new.get("spec", "path")), before=one, after=other, severity=Severity.MODERATE,
                 confidence=Confidence.POSSIBLE, hazard=Hazard.RESOURCE_REPLACED, facts=(("address", new.key.address), ("action", "replace")),
@@ -305,6 +305,11 @@ def _flux(pair: Pair) -> Iterator[Effect]:
                 subject=f"{new.key.title} version", path=new.path, line=new.at(new.get(*keys) or new.get("spec", "chart")), before=one, after=other or "any",
                 severity=Severity.LOW, message=f"{new.key.title} takes whatever version {other or 'is newest'} is instead of {one}.",
             )  # fmt: skip
+
+
+def _moved(change: Change, old: str, new: str) -> bool:
+    """Whether one folder became the other: then the objects are the same."""
+    return bool(change.before.list(old)) and not change.after.list(old) and not change.before.list(new)
 
 
 def _path(text: str) -> str:
