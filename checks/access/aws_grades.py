@@ -126,7 +126,7 @@ def grade(base: Sequence[Statement] | None, head: Sequence[Statement], setting: 
     elif setting is Setting.IDENTITY:
         out.extend(_identity(before, after, found, fresh=base is None))
     else:
-        out.extend(_granted(found, setting, fresh=base is None))
+        out.extend(_granted(before, found, setting, fresh=base is None))
     if base is not None and setting is not Setting.LIMIT:
         out.extend(_denies(found))
     if setting is Setting.RESOURCE:
@@ -183,7 +183,7 @@ def _identity(before: tuple[Statement, ...], after: tuple[Statement, ...], found
     unconditional = _effective(after, lambda s: (_wide(s.resources) or s.not_resources) and not s.conditions)
     paths = [name for name, bits in escalations() if all(b & everything for b in bits) and not all(b & had for b in bits)]
     credentials, data = _secrets()
-    message = f"may newly {show(gains)}"
+    message = f"may newly call {show(gains)}"
     if everything.bit_count() > 0.8 * table().size and had.bit_count() <= 0.8 * table().size:
         kind, severity = Kind.ADMIN, CRITICAL if unconditional.bit_count() > 0.8 * table().size else HIGH
         message = "may newly do nearly everything in the account" if everything != table().all else "may newly do everything in the account"
@@ -202,7 +202,7 @@ def _identity(before: tuple[Statement, ...], after: tuple[Statement, ...], found
     elif all(gain.reason is Reason.CONDITION for gain in gains):
         kind = Kind.CONDITION
         severity = max(severity, MODERATE if severity is LOW else HIGH, key=lambda s: s.rank)
-        message = f"may {show(gains)} without the conditions that held before"
+        message = f"may call {show(gains)} without the conditions that held before"
     if fresh and kind not in (Kind.ADMIN, Kind.ESCALATION):
         severity = severity.step(-1)
     yield Verdict(kind, severity, _sure(gains, before), worst.statement.line, _shown_before(before, worst), show(gains), message)
@@ -254,7 +254,7 @@ def _weigh(gain: Gain) -> tuple[Severity, str]:
     return (MODERATE if strange and wide else LOW), "read"
 
 
-def _granted(found: Comparison, setting: Setting, fresh: bool) -> Iterable[Verdict]:
+def _granted(before: Sequence[Statement], found: Comparison, setting: Setting, fresh: bool) -> Iterable[Verdict]:
     """Trust and resource policies: who is new comes first, then what the known ones may newly do."""
     people = [
         gain for gain in found.gains if gain.principal is not None and (gain.reason is Reason.PRINCIPAL or fresh or _stranger(gain, found))
@@ -272,7 +272,8 @@ def _granted(found: Comparison, setting: Setting, fresh: bool) -> Iterable[Verdi
         if not bounded or not fresh:
             yield Verdict(
                 Kind.PUBLIC, (HIGH if gain.conditions else CRITICAL) if not bounded else MODERATE, _sure(public), gain.statement.line, None,
-                f"anyone may {show(public)}", f"lets anyone {show(public)}{' under conditions' if gain.conditions else ''}",
+                f"anyone: {show(public)}",
+                f"{'can be assumed by anyone' if setting is Setting.TRUST else f'lets anyone call {show(public)}'}{' under conditions' if gain.conditions else ''}",
             )  # fmt: skip
     if federated:
         yield from _federated(federated, fresh)
@@ -282,7 +283,7 @@ def _granted(found: Comparison, setting: Setting, fresh: bool) -> Iterable[Verdi
         severity, gain = max(graded, key=lambda pair: pair[0].rank)
         who = sorted({str(g.principal) for _, g in graded})
         names = ", ".join(who[:3]) + (f" and {len(who) - 3} more" if len(who) > 3 else "")
-        verb = "assume it" if setting is Setting.TRUST else show([g for _, g in graded])
+        verb = "assume it" if setting is Setting.TRUST else "call " + show([g for _, g in graded])
         yield Verdict(
             Kind.PRINCIPAL, severity, _sure([g for _, g in graded]), gain.statement.line, None, names, f"newly lets {names} {verb}"
         )
@@ -294,9 +295,12 @@ def _granted(found: Comparison, setting: Setting, fresh: bool) -> Iterable[Verdi
         outside = any(g.principal is not None and g.principal.kind == "Service" for g in rest)
         if conditions and outside and all(g.principal is not None and g.principal.kind == "Service" for g in rest):
             severity = MODERATE
+        named_before = {who for s in before for who in s.principals}
+        if conditions and all(g.principal is not None and not g.principal.anyone and g.principal not in named_before for g in rest):
+            severity = MODERATE  # one named principal where anyone under a condition was let in
         yield Verdict(
             Kind.CONDITION if conditions else Kind.ACCESS, severity, _sure(rest), worst.statement.line, None, show(rest),
-            f"lets those it names {show(rest)}{' without the conditions that held before' if conditions else ''}",
+            f"{'can be assumed by those it names' if setting is Setting.TRUST else f'lets those it names call {show(rest)}'}{' without the conditions that held before' if conditions else ''}",
         )  # fmt: skip
 
 

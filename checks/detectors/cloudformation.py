@@ -140,9 +140,11 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
             yield from _gone(file, base, moved=_elsewhere(change, file, base))
         return
     pair = _Pair(file.path, base, head)
-    for name, (line, text) in head.broken.items():
-        if base.broken.get(name, (0, ""))[1] != text:
-            yield not_analysed(file.path, f"{name} in this CloudFormation template is not valid YAML", line)
+    for name, (line, text, why) in head.broken.items():
+        before_it = base.broken.get(name)
+        if before_it is None or before_it[1] != text:
+            severity = None if before_it is None else MODERATE
+            yield not_analysed(file.path, f"{name} of this CloudFormation template: {why}", line, severity=severity)
     yield from _removed(pair)
     replaced: list[Effect] = []
     for name, resource in head.resources.items():

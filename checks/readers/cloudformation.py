@@ -54,8 +54,8 @@ class Template:
     """SAM's `Globals`."""
     sam: bool
     node: Node
-    broken: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    """Logical id (or section) → line and text of what cannot be parsed, where the rest can."""
+    broken: Mapping[str, tuple[int, str, str]] = field(default_factory=dict)
+    """Logical id (or section) → line, text and reason of what cannot be parsed, where the rest can."""
 
 
 def looks_like_template(data: bytes) -> bool:
@@ -95,7 +95,7 @@ def _pieces(data: bytes, path: str) -> Template | None:
     lines = text_of(data, path, LIMIT).split("\n")
     starts = [at for at, line in enumerate(lines) if _SECTION.match(line)]
     sections: list[tuple[Node, Node]] = []
-    broken: dict[str, tuple[int, str]] = {}
+    broken: dict[str, tuple[int, str, str]] = {}
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         name = lines[start].partition(":")[0]
         if name != "Resources":
@@ -114,12 +114,14 @@ def _pieces(data: bytes, path: str) -> Template | None:
     return replace(found, broken=broken) if found is not None and found.resources else None
 
 
-def _piece(lines: list[str], start: int, end: int, path: str, out: list[tuple[Node, Node]], broken: dict[str, tuple[int, str]]) -> None:
+def _piece(
+    lines: list[str], start: int, end: int, path: str, out: list[tuple[Node, Node]], broken: dict[str, tuple[int, str, str]]
+) -> None:
     text = "\n".join(lines[start:end])
     try:
         documents = yaml(("\n" * start + text).encode("utf-8", "surrogatepass"), path)
-    except Unreadable:
-        broken[lines[start].strip().partition(":")[0]] = (start + 1, text.strip())
+    except Unreadable as unreadable:
+        broken[lines[start].strip().partition(":")[0]] = (unreadable.line or start + 1, text.strip(), unreadable.why)
         return
     for node in documents[:1]:
         out.extend(node.pairs or ())
