@@ -48,6 +48,14 @@ _PACKAGES = (
 )  # fmt: skip
 """Manifests, locks and settings of package managers."""
 
+_CHECKERS = (
+    "pyproject.toml", ".coveragerc", "setup.cfg", "tox.ini", "{.,}mypy.ini", "pytest.ini", ".flake8", "{.,}ruff.toml", "package.json", "tsconfig*.json", "jest.config.*",
+    "{vite,vitest}.config.*", ".nycrc{,.json,.yml,.yaml}", ".c8rc{,.json}", "{.,}codecov.{yml,yaml}", ".eslintrc*", "eslint.config.*", ".oxlintrc.json", "biome.{json,jsonc}",
+    ".golangci.{yml,yaml}", ".rubocop*.yml", "sonar-project.properties", "*.gradle{,.kts}", ".trivyignore{,.yaml}", ".gitleaksignore", ".semgrepignore", "{.,}gitleaks.toml",
+    ".snyk", ".grype.{yml,yaml}", ".checkov.{yml,yaml}", "osv-scanner.toml", "**/{.,}zizmor.{yml,yaml}", ".hadolint.{yml,yaml}", ".kube-linter.{yml,yaml}", "audit-ci.json{,c}",
+)  # fmt: skip
+"""Configuration of test runners, linters, type checkers and scanners."""
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_instructions": (
         "**/{AGENTS,AGENT,CLAUDE,CLAUDE.local,GEMINI,QWEN,WARP,CRUSH,CONVENTIONS,.cursorrules,.windsurfrules,.goosehints,.clinerules}{,.md}",
@@ -70,6 +78,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "app_guards": ("*.{py,js,jsx,ts,tsx,mjs,cjs,mts,cts,go,java,rb}",),
     "repository_rules": _REPOSITORY,
     "dependencies": _PACKAGES,
+    "check_settings": _CHECKERS,
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "terraform_exposure": _TERRAFORM,
