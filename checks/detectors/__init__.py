@@ -56,6 +56,13 @@ _CHECKERS = (
 )  # fmt: skip
 """Configuration of test runners, linters, type checkers and scanners."""
 
+_APPLICATIONS = (
+    "AndroidManifest.xml", "network_security_config.xml", "*.entitlements", "*Info.plist", "manifest.{,v2.,v3.,chrome.,firefox.,base.}json", "**/capabilities/*.json",
+    "tauri.conf.json", "snapcraft.{yaml,yml}", "**/flatpak/**/*.{json,yml,yaml}", "{org,com,io,net,dev,app}.*.*.{json,yml,yaml}",
+    "**/{electron,main,desktop}/**/*.{js,ts,mjs,cjs}", "{main,window,background,electron*}.{js,ts,mjs,cjs}",
+)  # fmt: skip
+"""Manifests of applications for phones, browsers and desktops."""
+
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_instructions": (
         "**/{AGENTS,AGENT,CLAUDE,CLAUDE.local,GEMINI,QWEN,WARP,CRUSH,CONVENTIONS,.cursorrules,.windsurfrules,.goosehints,.clinerules}{,.md}",
@@ -79,6 +86,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "repository_rules": _REPOSITORY,
     "dependencies": _PACKAGES,
     "check_settings": _CHECKERS,
+    "manifests": _APPLICATIONS,
     "terraform": _TERRAFORM,
     "terraform_protection": _TERRAFORM,
     "terraform_exposure": _TERRAFORM,
