@@ -51,6 +51,7 @@ DATA = Rule(
     "A Kubernetes object that holds data is removed",
     confidence=Confidence.LIKELY,
 )
+ACCESS = Rule("kubernetes/access-removed", Hazard.PRIVILEGE_NARROWED, Severity.LOW, _R.YES, "Roles or bindings are removed", confidence=Confidence.LIKELY)
 LEFT_OUT = Rule(
     "kubernetes/resource-left-out",
     Hazard.RESOURCE_DESTROYED,
@@ -129,6 +130,7 @@ _LOW = frozenset(
         "GitRepository", "OCIRepository", "Pod", "ReplicaSet", "ImagePolicy", "ImageRepository", "ImageUpdateAutomation",
     }
 )  # fmt: skip
+_ACCESS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
 _KEEP = (
     ("argocd.argoproj.io/sync-options", re.compile(r"\b(?:Prune|Delete)\s*=\s*false\b", re.I)),
     ("helm.sh/resource-policy", re.compile(r"\bkeep\b", re.I)),
@@ -224,7 +226,7 @@ def _one(change: Change, old: Object, found: Manifests) -> Effect:
     hazard = Hazard.RESOURCE_REPLACED if heir is not None and loss is None else None
     if heir is not None and old.kind == "Secret":
         severity, loss = Severity.LOW, None
-    rule = DATA if loss is not None else REMOVED
+    rule = DATA if loss is not None else ACCESS if old.kind in _ACCESS else REMOVED
     message = f"{old.key.title} is deleted {loss}." if loss else f"{old.key.title} is no longer deployed."
     if heir is not None:
         message += f" {heir.key.title} takes its place."
@@ -245,7 +247,7 @@ def _many(change: Change, where: str, members: list[Object]) -> Effect:
     members = sorted(members, key=lambda old: -_price(old)[0].rank)
     severity = _price(members[0])[0]
     lost = [old for old in members if _price(old)[1] is not None]
-    rule = DATA if lost else REMOVED
+    rule = DATA if lost else ACCESS if all(old.kind in _ACCESS for old in members) else REMOVED
     names = ", ".join(old.key.title for old in members[:4]) + (f" and {len(members) - 4} more" if len(members) > 4 else "")
     first = members[0]
     return rule.effect(
@@ -313,8 +315,9 @@ def _unversioned(target: str) -> str:
 
 
 def _home(target: str) -> str:
-    """The repository or host folder a remote base comes from: what comes from there instead of it replaces it."""
-    return "/".join(target.split("?")[0].split("/")[:5]) if kustomize.remote(target) else ""
+    """The file a remote base is, or the repository it comes from: what comes from there instead of it replaces it."""
+    parts = target.split("?")[0].split("/")
+    return "" if not kustomize.remote(target) else parts[-1] if parts[-1].endswith((".yaml", ".yml")) else "/".join(parts[:5])
 
 
 def _still_there(change: Change, target: str) -> bool:
@@ -525,7 +528,7 @@ def _pods(old: Object, new: Object) -> Iterator[Effect]:
 DETECTOR = Detector(
     name="kubernetes",
     title="Kubernetes objects",
-    rules=(REMOVED, DATA, LEFT_OUT, FORGOTTEN, REPLACED, STORAGE, ZERO, BUDGET, PROBE, LIMIT, ABRUPT),
+    rules=(REMOVED, DATA, ACCESS, LEFT_OUT, FORGOTTEN, REPLACED, STORAGE, ZERO, BUDGET, PROBE, LIMIT, ABRUPT),
     detect=detect,
     group=together,
 )
