@@ -51,7 +51,14 @@ DATA = Rule(
     "A Kubernetes object that holds data is removed",
     confidence=Confidence.LIKELY,
 )
-ACCESS = Rule("kubernetes/access-removed", Hazard.PRIVILEGE_NARROWED, Severity.LOW, _R.YES, "Roles or bindings are removed", confidence=Confidence.LIKELY)
+ACCESS = Rule(
+    "kubernetes/access-removed",
+    Hazard.PRIVILEGE_NARROWED,
+    Severity.LOW,
+    _R.YES,
+    "Roles or bindings are removed",
+    confidence=Confidence.LIKELY,
+)
 LEFT_OUT = Rule(
     "kubernetes/resource-left-out",
     Hazard.RESOURCE_DESTROYED,
