@@ -175,6 +175,7 @@ def _identity(before: tuple[Statement, ...], after: tuple[Statement, ...], found
     worst = max(gains, key=lambda gain: (_weigh(gain)[0].rank, gain.actions.bits.bit_count()))
     severity, word = _weigh(worst)
     kind = Kind.ACCESS
+    shown_gains = [gain for gain in gains if _weigh(gain)[0] is severity]
     new = 0
     for gain in gains:
         new |= gain.actions.bits
@@ -183,7 +184,7 @@ def _identity(before: tuple[Statement, ...], after: tuple[Statement, ...], found
     unconditional = _effective(after, lambda s: (_wide(s.resources) or s.not_resources) and not s.conditions)
     paths = [name for name, bits in escalations() if all(b & everything for b in bits) and not all(b & had for b in bits)]
     credentials, data = _secrets()
-    message = f"may newly call {show(gains)}"
+    message = f"may newly call {show(shown_gains)}"
     if everything.bit_count() > 0.8 * table().size and had.bit_count() <= 0.8 * table().size:
         kind, severity = Kind.ADMIN, CRITICAL if unconditional.bit_count() > 0.8 * table().size else HIGH
         message = "may newly do nearly everything in the account" if everything != table().all else "may newly do everything in the account"
@@ -195,17 +196,17 @@ def _identity(before: tuple[Statement, ...], after: tuple[Statement, ...], found
         direct = any(len(bits) == 1 and bits[0] & mask("iam:*") for name, bits in escalations() if name in paths)
         severity = CRITICAL if direct and not worst.conditions else HIGH
         shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-        message = f"can newly reach the permissions of others ({shown}): {show(gains)}"
+        message = f"can newly reach the permissions of others ({shown}): {show(shown_gains)}"
     elif (new & (credentials | data)) and (word == "secret" or (worst.reason is Reason.ACTION and new & credentials)):
         kind = Kind.SECRETS
-        message = f"may newly read secrets, credentials or stored data: {show(gains)}"
+        message = f"may newly read secrets, credentials or stored data: {show(shown_gains)}"
     elif all(gain.reason is Reason.CONDITION for gain in gains):
         kind = Kind.CONDITION
         severity = max(severity, MODERATE if severity is LOW else HIGH, key=lambda s: s.rank)
-        message = f"may call {show(gains)} without the conditions that held before"
+        message = f"may call {show(shown_gains)} without the conditions that held before"
     if fresh and kind not in (Kind.ADMIN, Kind.ESCALATION):
         severity = severity.step(-1)
-    yield Verdict(kind, severity, _sure(gains, before), worst.statement.line, _shown_before(before, worst), show(gains), message)
+    yield Verdict(kind, severity, _sure(gains, before), worst.statement.line, _shown_before(before, worst), show(shown_gains), message)
 
 
 def _effective(statements: Iterable[Statement], chosen: object) -> int:

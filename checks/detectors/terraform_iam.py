@@ -677,9 +677,8 @@ def _azure_grants(reading: _Reading) -> list[_Grant]:
         if resource.type == "azurerm_role_assignment":
             body = reading.configuration.body(resource)
             role = reading.text(body.get("role_definition_name") or body.get("role_definition_id"))
-            out.append(
-                _Grant(reading.text(body.get("scope")), role, reading.text(body.get("principal_id")), address, resource.path, resource.line)
-            )
+            scope, member = (_repeated(reading, body, reading.text(body.get(key))) for key in ("scope", "principal_id"))
+            out.append(_Grant(scope, role, member, address, resource.path, resource.line))
     return out
 
 
