@@ -181,8 +181,13 @@ def _agents_of(step: Step) -> Iterator[tuple[str, str, Fill]]:
             yield *named, _FILLS.get(named[0], _plain)
         return
     for agent, title, pattern, danger in _SHELL_OUTS:
-        if pattern.search(step.run):
+        if pattern.search(_uncommented(step.run)):
             yield agent, title, _shell_out(agent, danger)
+
+
+def _uncommented(script: str) -> str:
+    """A script with its comment lines emptied, so that lines keep their numbers."""
+    return "\n".join("" if line.lstrip().startswith("#") else line for line in script.split("\n"))
 
 
 def _plain(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
@@ -463,32 +468,34 @@ def gemini_tool(name: str, path: str, line: int | None) -> Grant | None:
 _FILLS = {"claude-code": _claude, "codex": _codex, "gemini-cli": _gemini}
 
 _START = r"(?:^|[\s;|&(\"'`])(?:npx (?:-y |--yes )?(?:@[a-z-]+/)?)?"
+_ASKS_NOTHING = r"(?!(?:--version|--help|-v|-h|-V)\b)"
+"""Looking at a program's version does not run the agent."""
 
 
-def _program(name: str, rest: str = "") -> re.Pattern[str]:
-    return re.compile(_START + name + r"\b" + rest, re.MULTILINE)
+def _program(name: str, rest: str) -> re.Pattern[str]:
+    return re.compile(_START + name + r"(?:@[a-z0-9.]+)?[ \t]+" + _ASKS_NOTHING + rest, re.MULTILINE)
 
 
 _SHELL_OUTS = (
-    ("claude-code", "Claude Code", _program("claude(?:-code)?(?:@[a-z0-9.]+)?[ \t]+(?:-|\"|')"), re.compile(r"--dangerously-skip-permissions|--permission-mode[ =]bypassPermissions")),
-    ("codex", "Codex", _program("codex(?:@[a-z0-9.]+)?[ \t]+(?:exec|e|-)"), re.compile(r"--yolo|--dangerously-bypass-approvals-and-sandbox|danger-full-access")),
-    ("gemini-cli", "Gemini CLI", _program("gemini(?:-cli)?(?:@[a-z0-9.]+)?[ \t]+(?:-[a-z]|--(?:prompt|yolo|approval-mode|model))"), re.compile(r"--yolo|(?:^|\s)-y\b|--approval-mode[= ]yolo", re.MULTILINE)),
-    ("copilot", "GitHub Copilot CLI", _program("copilot(?:@[a-z0-9.]+)?[ \t]+-"), re.compile(r"--allow-all(?:-tools|-paths|-urls)?\b|--yolo")),
-    ("cursor", "Cursor CLI", _program("cursor-agent"), re.compile(r"(?:^|\s)(?:-f|--force|--yolo)\b", re.MULTILINE)),
-    ("amazon-q", "Amazon Q CLI", _program("q[ \t]+chat"), re.compile(r"--trust-all-tools")),
-    ("kiro", "Kiro CLI", _program("kiro-cli"), re.compile(r"--trust-all-tools")),
-    ("aider", "Aider", _program("aider[ \t]+-"), re.compile(r"--yes(?:-always)?\b")),
-    ("opencode", "OpenCode", _program("opencode[ \t]+run"), re.compile(r"--auto\b|--dangerously")),
-    ("goose", "Goose", _program("goose[ \t]+run"), re.compile(r"GOOSE_MODE=auto")),
-    ("amp", "Amp", _program("amp[ \t]+(?:-x|--execute|--dangerously)"), re.compile(r"--dangerously-allow-all")),
-    ("openhands", "OpenHands", re.compile(r"openhands[ \t]+(?:--headless|.{0,80}--always-approve)|python -m openhands"), re.compile(r"--always-approve|--headless")),
+    ("claude-code", "Claude Code", _program("claude(?:-code)?", "--?[a-z]"), re.compile(r"--dangerously-skip-permissions|--permission-mode[ =]bypassPermissions")),
+    ("codex", "Codex", _program("codex", r"(?:exec\b|e\b|--?[a-z])"), re.compile(r"--yolo|--dangerously-bypass-approvals-and-sandbox|danger-full-access")),
+    ("gemini-cli", "Gemini CLI", _program("gemini(?:-cli)?", "--?[a-z]"), re.compile(r"--yolo|(?:^|\s)-y\b|--approval-mode[= ]yolo", re.MULTILINE)),
+    ("copilot", "GitHub Copilot CLI", _program("copilot", "--?[a-z]"), re.compile(r"--allow-all(?:-tools|-paths|-urls)?\b|--yolo")),
+    ("cursor", "Cursor CLI", _program("cursor-agent", r"(?!login|status|mcp)\S"), re.compile(r"(?:^|\s)(?:-f|--force|--yolo)\b", re.MULTILINE)),
+    ("amazon-q", "Amazon Q CLI", _program("q", r"chat\b"), re.compile(r"--trust-all-tools")),
+    ("kiro", "Kiro CLI", _program("kiro-cli", r"(?!login|version|update)\S"), re.compile(r"--trust-all-tools")),
+    ("aider", "Aider", _program("aider", "--?[a-z]"), re.compile(r"--yes(?:-always)?\b")),
+    ("opencode", "OpenCode", _program("opencode", r"run\b"), re.compile(r"--auto\b|--dangerously")),
+    ("goose", "Goose", _program("goose", r"run\b"), re.compile(r"GOOSE_MODE=auto")),
+    ("amp", "Amp", _program("amp", r"(?:-x\b|--execute|--dangerously)"), re.compile(r"--dangerously-allow-all")),
+    ("openhands", "OpenHands", re.compile(r"openhands[ \t]+(?:--headless|[^\n]{0,80}--always-approve)|python -m openhands"), re.compile(r"--always-approve|--headless")),
 )  # fmt: skip
 
 
 def _shell_out(agent: str, danger: re.Pattern[str]) -> Fill:
     def fill(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
-        hit = danger.search(step.run)
-        text = step.run
+        text = _uncommented(step.run)
+        hit = danger.search(text)
         if hit:
             line = step.run_line + text.count("\n", 0, hit.start())
             draft.grants.append(
