@@ -265,19 +265,16 @@ def is_check(file: Workflow, job: Job) -> str | None:
         return kinds[0]
     if deploys(job) or _CHORE.search(label):
         return None
+    own_name = f"{file.path.rpartition('/')[2]} {file.name}"
+    if (job.outputs and not found) or (_CHORE.search(own_name) and not found):
+        return None  # it works something out for other jobs, or is a chore by its file's name
     if file.events & {"pull_request", "merge_group"} or (not file.events & PRIVILEGED and file.events & {"push", "workflow_call"}):
         named = _named(job.id) or _named(job.name) or (_named(job.uses.rpartition("/")[2].partition("@")[0]) if job.uses else None)
         if named in (TEST, SCAN, STYLE):
             return named
-        if named is None and not found:
-            by_file = _named(file.path.rpartition("/")[2]) or _named(file.name)
-            return (
-                by_file
-                if by_file in (TEST, SCAN, STYLE)
-                and "pull_request" in file.events
-                and not _CHORE.search(f"{file.path.rpartition('/')[2]} {file.name}")
-                else None
-            )
+        if named is None and not found and len(file.jobs) == 1 and "pull_request" in file.events:
+            by_file = _named(own_name)
+            return by_file if by_file in (TEST, SCAN, STYLE) else None
         if BUILD in (named, *found) and file.events & {"pull_request", "merge_group"}:
             return BUILD
     return None

@@ -105,12 +105,13 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
         if _elsewhere(path):
             continue
         names = {_name(part): part for part in before}
+        told = {_host(address) for part in before for command in part.script.commands if (address := download_run(command))}
         for part in after:
             old = names.get(_name(part))
             yield from _harms(part, old, had)
             yield from _questions(part, old)
             yield from _errors(part, old)
-            yield from _downloads(part, old, had)
+            yield from _downloads(part, told, had)
 
 
 _TRIAL = re.compile(
@@ -304,12 +305,10 @@ def _sources(found: Script) -> bool:
 # Downloads
 
 
-def _downloads(part: _Part, old: _Part | None, had: Counter[tuple[str, ...]]) -> Iterator[Effect]:
-    before = {_host(address) for command in (old.script.commands if old else ()) if (address := download_run(command))}
-    told: set[str] = set()
+def _downloads(part: _Part, told: set[str], had: Counter[tuple[str, ...]]) -> Iterator[Effect]:
     for command in part.script.commands:
         address = download_run(command)
-        if address is None or _host(address) in before | told or had[command.words] > 0:
+        if address is None or _host(address) in told or had[command.words] > 0:
             continue
         told.add(_host(address))
         plain = address.startswith("http://")

@@ -674,6 +674,9 @@ def _waits(both: Both, pair: Pair, before: Workflow, after: Workflow) -> Iterato
         )
 
 
+_CLEANS = re.compile(r"destroy|tear.?down|clean|notif|report|summary", re.I)
+
+
 def _goes_on(condition: str) -> bool:
     return bool(re.search(r"always\(\)|!\s*cancelled\(\)|failure\(\)", condition)) and not re.search(
         r"needs\.[\w.*-]+\.result|needs\.\*|failure\(\)", condition

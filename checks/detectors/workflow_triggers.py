@@ -217,22 +217,25 @@ def _checkouts(both: Both, after: Workflow) -> Iterator[Effect]:
     if not risky:
         return
     was_risky = bool(both.before and both.before.events & PRIVILEGED)
+    found: list[tuple[Job, Step, bool]] = []
     for pair in both.jobs:
         if pair.new is None:
             continue
         old = sum(checks_out_head(step) for step in pair.old.steps) if pair.old and was_risky else 0
         now = [step for step in pair.new.steps if checks_out_head(step)]
-        if len(now) <= old:
-            continue
-        step = now[-1]
-        gated = bool(pair.new.environment) or gates(pair.new.condition) or _needs_gated(after, pair.new)
+        if len(now) > old:
+            gated = bool(pair.new.environment) or gates(pair.new.condition) or _needs_gated(after, pair.new)
+            found.append((pair.new, now[-1], gated))
+    if found:
+        job, step, _ = found[0]
+        names = ", ".join(item.id for item, _, _ in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
         yield UNTRUSTED_CODE.effect(
-            subject=f"job {pair.new.id}",
+            subject=f"job {names}" if len(found) == 1 else f"jobs {names}",
             path=both.path,
             line=step.line,
             after=" ".join(filter(None, (step.input("repository"), step.input("ref")))) or step.run,
-            severity=Severity.HIGH if gated else None,
-            message=f"The job {pair.new.id}, started by {', '.join(sorted(risky))} with the repository's rights, now checks out the code of the pull request.",
+            severity=Severity.HIGH if all(gated for _, _, gated in found) else None,
+            message=f"{names}, started by {', '.join(sorted(risky))} with the repository's rights, now check{'s' if len(found) == 1 else ''} out the code of the pull request.",
         )
 
 
@@ -352,9 +355,7 @@ def _filters(both: Both, after: Workflow) -> Iterator[Effect]:
             trigger.name in ("push", "release", "schedule")
             and any(deploys(job) and not job.environment for job in after.jobs if before.job(job.id))
         )
-        widened = [name for name in ("branches", "tags", "types", "workflows") if _wider(old, trigger, name)]
-        if trigger.name == "push" and "tags" in widened and "branches" not in widened and old.filter("branches") is not None:
-            widened.remove("tags")  # a filter on branches alone never ran for tags: adding tags is a new way in, told by deployment rules
+        widened = [name for name in ("branches", "types", "workflows") if _wider(old, trigger, name)]
         if matters and widened:
             name = widened[0]
             yield FILTER.effect(
@@ -384,7 +385,7 @@ def _wider(old: Trigger, new: Trigger, name: str) -> bool:
         )
     if "**" in was or "*" in was:
         return False
-    return any(value not in was and not value.startswith("!") for value in now)
+    return len(now) > len(was) and any(value not in was and not value.startswith("!") for value in now)
 
 
 # Deployments
