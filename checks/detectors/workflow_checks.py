@@ -324,8 +324,8 @@ def _weakened(both: Both, pair: Pair, before: Workflow, after: Workflow) -> Iter
     assert old is not None and new is not None
     kind = is_check(before, old)
     yield from _waits(both, pair, before, after)
+    yield from _soft_job(both, old, new, kind)
     if kind:
-        yield from _soft_job(both, old, new, kind)
         yield from _condition(both, old.condition, new.condition, f"job {new.label}", new.condition_line or new.line, kind, before)
         yield from _legs(both, old, new)
     for was, now in _steps(old, new):
@@ -336,7 +336,7 @@ def _soft(text: str) -> bool:
     return bool(text) and text.strip().lower() != "false"
 
 
-def _soft_job(both: Both, old: Job, new: Job, kind: str) -> Iterator[Effect]:
+def _soft_job(both: Both, old: Job, new: Job, kind: str | None) -> Iterator[Effect]:
     if _soft(new.soft) and not _soft(old.soft):
         yield SOFT.effect(
             subject=f"job {new.id}",
@@ -344,7 +344,11 @@ def _soft_job(both: Both, old: Job, new: Job, kind: str) -> Iterator[Effect]:
             line=new.soft_line,
             before="fails",
             after=f"continue-on-error: {new.soft}",
-            severity=Severity.HIGH if kind in (TEST, SCAN) and "${{" not in new.soft else Severity.MODERATE,
+            severity=Severity.LOW
+            if kind is None
+            else Severity.HIGH
+            if kind in (TEST, SCAN) and "${{" not in new.soft
+            else Severity.MODERATE,
             message=f"The job {new.label} may now fail without failing the run.",
         )
 

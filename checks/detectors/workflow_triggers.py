@@ -227,7 +227,7 @@ def _checkouts(both: Both, after: Workflow) -> Iterator[Effect]:
             gated = bool(pair.new.environment) or gates(pair.new.condition) or _needs_gated(after, pair.new)
             found.append((pair.new, now[-1], gated))
     if found:
-        job, step, _ = found[0]
+        _, step, _ = found[0]
         names = ", ".join(item.id for item, _, _ in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
         yield UNTRUSTED_CODE.effect(
             subject=f"job {names}" if len(found) == 1 else f"jobs {names}",
