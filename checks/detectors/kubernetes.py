@@ -447,8 +447,10 @@ def _storage(old: Object, new: Object) -> Iterator[Effect]:
                 message=f"{keys[-1]} of {new.key.title} is Delete: volumes go with their claims instead of being kept.",
             )  # fmt: skip
     for name, pattern in _KEEP:
+        # In another file a chart's annotation may mean nothing.
         if (
-            pattern.search(old.annotation(name) or "")
+            old.path == new.path
+            and pattern.search(old.annotation(name) or "")
             and not pattern.search(new.annotation(name) or "")
             and "⟦" not in (new.annotation(name) or "")
         ):
