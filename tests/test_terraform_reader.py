@@ -286,3 +286,19 @@ def test_a_variables_file_carries_its_environment() -> None:
         change_of({"main.tf": main, "prod.tfvars": 'n = "a"\n'}, {"main.tf": main, "prod.tfvars": 'n = "b"\n'}), only="terraform"
     )
     assert [(effect.path, effect.environment) for effect in found] == [("prod.tfvars", "production")]
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["[local.l{next}, local.l{next}]", '"${{local.l{next}}}${{local.l{next}}}"', "merge(local.l{next}, local.l{next})", "(local.l{next})"],
+)
+def test_names_that_double_each_other_end(link: str) -> None:
+    """A chain of locals, each twice the next, neither hangs nor crashes; what is too large stays unknown."""
+    chain = "\n".join(f"l{number} = " + link.format(next=number + 1) for number in range(200))
+    found = config(main__tf=f'locals {{\n{chain}\nl200 = "x"\n}}\nresource "aws_x" "y" {{\n  a = local.l0\n  b = local.l150\n}}\n')
+    body = found.body(found.resources["aws_x.y"])
+    assert len(body.attributes["a"].text) < 10_000_000
+    for number in range(199, -1, -1):
+        value = expression(f"local.l{number}")
+        assert value is not None
+        assert len(found.resolve(value).text) < 10_000_000

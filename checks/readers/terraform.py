@@ -19,9 +19,11 @@ from checks.readers.hcl import Block, Broken, Expression, File, hcl, joined, kno
 ENDINGS = (".tf", ".tofu", ".tf.json", ".tofu.json")
 FILES = 1_000
 """Files of one directory."""
-STEPS = 20_000
-"""Steps of resolving one expression: a map that refers to itself through many names must end."""
-LEVELS = 40
+STEPS = 100_000
+"""Steps of resolving one expression, the size of every value put in counted: names that double each other must end."""
+SIZE = 50_000
+"""Parts of one name's value; a larger one stays unknown."""
+LEVELS = 12
 """Names followed one inside another."""
 
 
@@ -345,6 +347,7 @@ class _Scope:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.names: dict[str, Expression | None] = {}
+        self.sizes: dict[str, int] = {}
         self.open: list[str] = []
         self.steps = 0
 
@@ -389,7 +392,11 @@ class _Scope:
         steps = at.name.split(".")
         if len(steps) < 2 or steps[0] not in ("var", "local", "each"):
             return at
-        value = self.named(f"{steps[0]}.{steps[1]}")
+        name = f"{steps[0]}.{steps[1]}"
+        value = self.named(name)
+        self.steps -= self.sizes.get(name, 1)
+        if self.steps < 0:
+            return at
         for step in steps[2:]:
             if value is None:
                 return at
@@ -412,7 +419,8 @@ class _Scope:
             value = self.variable(short) if kind == "var" else self.local(short)
         finally:
             self.open.pop()
-        self.names[name] = value
+        self.sizes[name] = size = 0 if value is None else _size(value)
+        self.names[name] = value = None if size > SIZE else value
         return value
 
     def local(self, name: str) -> Expression | None:
@@ -468,6 +476,16 @@ def _resolved(block: Block, scope: _Scope) -> Block:
     return replace(
         block, attributes=attributes, blocks=blocks, dynamic=scope.resolved(block.dynamic) if block.dynamic is not None else None
     )
+
+
+def _size(value: Expression) -> int:
+    """The number of parts, long texts counted as several, no further than the limit."""
+    count = 0
+    for part in value.walk():
+        count += 1 + (len(part.value) >> 4 if isinstance(part.value, str) else 0)
+        if count > SIZE:
+            break
+    return count
 
 
 def _looped(at: Expression) -> Expression:
