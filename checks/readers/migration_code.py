@@ -30,7 +30,7 @@ def read(data: bytes, path: str, framework: str) -> Migration | None:
 
 
 _MARKS: dict[str, tuple[bytes, ...]] = {
-    "rails": (b"ActiveRecord::Migration",),
+    "rails": (b"Migration",),
     "django": (b"migrations.Migration", b"Migration)"),
     "alembic": (b"def upgrade",),
     "script": (b"up", b"pgm"),
@@ -138,9 +138,12 @@ _RAILS_QUIET = frozenset(
 )
 
 
+_RAILS_CLASS = re.compile(r"class (?:\w+::)*\w*Migration(?:\[[\d.]+\])?$")
+
+
 def _rails(data: bytes, path: str) -> Migration | None:
     values = program(data, path)
-    classes = [value for value in walk(values) if value.kind == "function" and "ActiveRecord::Migration" in value.text]
+    classes = [value for value in walk(values) if value.kind == "function" and _RAILS_CLASS.match(value.text)]
     if not classes:
         return None
     body = classes[0].items
@@ -392,7 +395,7 @@ def _rails_data(call: Value) -> Iterator[Made]:
     root = chain[0]
     name, line = call.text, call.line
     constant = root.kind == "word" and root.text[:1].isupper()
-    if name in ("execute", "exec_query", "exec_update", "exec_delete", "select_all") and name != "select_all":
+    if name in ("execute", "exec_query", "exec_update", "exec_delete") or (name == "exec" and constant):
         yield from _sql(call.arg(0))
         return
     table = _table_of(root.text) if constant else _table_of(root.text.rstrip("s")) if root.kind == "word" and root.text else "rows"

@@ -158,44 +158,51 @@ def read(data: bytes, path: str, down: bytes | None = None) -> Migration | None:
 # --------------------------------------------------------------------------------------------------------------------------- SQL
 
 _UP_MARK = re.compile(
-    r"^[ \t]*--[ \t]*(?:\+goose|\+micrate|\+migrate|migrate:|@)[ \t]*(up|down|statementbegin|statementend)\b[^\n]*$",
+    r"^[ \t]*--[ \t]*(?:\+goose|\+micrate|\+migrate|migrate:|rambler)[ \t]*(up|down|statementbegin|statementend)\b[^\n]*$"
+    r"|^[ \t]*--+[ \t]*(up|down)(?:[ \t]+migration)?[ \t]*:?[ \t]*$"
+    r"|^[ \t]*--[ \t]*//[ \t]*@(undo)\b[^\n]*$"
+    r"|^[ \t]*---- create above / (drop) below ----[ \t]*$"
+    r"|^[ \t]*(?:#[ \t]*---|--)[ \t]*!(ups|downs)[^\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+"""Marks that part a file in two: goose, sql-migrate, micrate, dbmate, rambler, node-pg-migrate, MyBatis migrations, tern, Play."""
+_SIDES = {"up": "up", "ups": "up", "down": "down", "downs": "down", "undo": "down", "drop": "down"}
 _LIQUIBASE = re.compile(r"\A\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
 _ROLLBACK = re.compile(r"^[ \t]*--[ \t]*rollback\b[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
-_PLAY = re.compile(r"^[ \t]*#[ \t]*---[ \t]*!(Ups|Downs)[^\n]*$", re.MULTILINE | re.IGNORECASE)
+
+
+def _word(match: re.Match[str]) -> str:
+    """up, down, or "" for a mark that opens neither."""
+    return _SIDES.get((match[match.lastindex or 0] or "").lower(), "")
 
 
 def _sql(data: bytes, path: str, down: bytes | None) -> Migration:
     text = text_of(data, path)
-    for marks in (_UP_MARK, _PLAY):
-        if any(match[1].lower() in ("up", "ups", "down", "downs") for match in marks.finditer(text)):
-            return _marked(text, path, marks)
+    if any(_word(match) for match in _UP_MARK.finditer(text)):
+        return _marked(text, path)
     if _LIQUIBASE.match(text):
         return _liquibase_sql(text, path)
     whole = script(data, path)
     return Migration(path, framework_of(path), whole.operations, whole.unread)
 
 
-def _marked(text: str, path: str, marks: re.Pattern[str]) -> Migration:
-    """goose, dbmate, sql-migrate, micrate, Play: one file with an up part and a down part."""
-    kept = {"up": [""] * 0, "down": [""] * 0}
-    where, at, back_line = "up", 0, 1
-    for match in [*marks.finditer(text), None]:
+def _marked(text: str, path: str) -> Migration:
+    """One file with an up part and a down part."""
+    parts: dict[str, list[str]] = {"up": [], "down": []}
+    where, at, back_line, written = "up", 0, 1, False
+    for match in [*_UP_MARK.finditer(text), None]:
         part = text[at : match.start() if match else len(text)]
-        for side, lines in kept.items():
-            lines.append(part if side == where else "\n" * part.count("\n"))
-        if match:
-            word = match[1].lower().removesuffix("s") if match[1].lower() in ("ups", "downs") else match[1].lower()
-            if word in kept:
-                where = word
-                if where == "down":
-                    back_line = text.count("\n", 0, match.start()) + 1
-            at = match.end()
-    up, down = (operations("".join(kept[side]), path) for side in ("up", "down"))
-    written = any(match[1].lower() in ("down", "downs") for match in marks.finditer(text))
-    back = _back(down) if written else Back.MISSING
-    return Migration(path, "marked", up.operations, up.unread, back, back_line, down.operations)
+        for side, kept in parts.items():
+            kept.append(part if side == where else "\n" * part.count("\n"))
+        if match is None:
+            break
+        if (word := _word(match)) and word != where:
+            where = word
+            if where == "down":
+                written, back_line = True, text.count("\n", 0, match.start()) + 1
+        at = match.end()
+    up, down = (operations("".join(parts[side]), path) for side in ("up", "down"))
+    return Migration(path, "marked", up.operations, up.unread, _back(down) if written else Back.MISSING, back_line, down.operations)
 
 
 def _back(down: Script) -> Back:

@@ -235,6 +235,10 @@ def _swapped(flat: Sequence[Operation]) -> dict[int, tuple[Operation, Operation 
             dropped = flat[at]
             if dropped.verb == "drop" and dropped.kind == renamed.kind and dropped.name.rpartition(".")[2] == to:
                 taker = next((other for other in flat if other is not renamed and _takes(other, renamed)), None)
+                if taker is not None and taker.verb == "rename":
+                    taker = next(
+                        (other for other in flat if other.verb == "create" and other.kind == taker.kind and other.name == taker.name), taker
+                    )
                 told = replace(dropped, name=renamed.name, table=renamed.name if renamed.kind == "table" else dropped.table)
                 found[index] = found[at] = (told, taker)
                 break
