@@ -3,7 +3,7 @@
 ## What it detects
 In shell scripts, makefiles, `scripts` of package.json, `RUN` of Dockerfiles and steps of workflows: a command that deletes data or
 infrastructure and was not there; the condition, the dry run or the question that stood before such a command, gone; a script that no longer
-stops at the first error; a script from the network that is run as it comes.
+stops at the first error; a script from the network that is run as it comes (of an image build, the image's own page tells).
 
 ## Why it matters
 A script runs with all the rights of whoever starts it, and nobody sees a plan first.
@@ -111,7 +111,8 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
             yield from _harms(part, old, had)
             yield from _questions(part, old)
             yield from _errors(part, old)
-            yield from _downloads(part, told, had)
+            if part.named.kind != "image":  # what an image build fetches is told of the image
+                yield from _downloads(part, told, had)
 
 
 _TRIAL = re.compile(
