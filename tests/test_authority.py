@@ -318,6 +318,16 @@ def test_the_same_twice_is_silent(before: Files, after: Files) -> None:
     assert kinds(after, laid_out) == set()
 
 
+def test_a_new_runner_makes_deny_rules_moot() -> None:
+    """The widening says how many deny rules it takes the sense from; where a runner stood before, nothing is new."""
+    deny = ["Bash(rm:*)", "Bash(git push:*)", "Read(.env)"]
+    before: Files = {".claude/settings.json": {"permissions": {"allow": ["Bash(ls:*)"], "deny": deny}}}
+    after: Files = {".claude/settings.json": {"permissions": {"allow": ["Bash(ls:*)", "Bash(npx:*)"], "deny": deny}}}
+    more: Files = {".claude/settings.json": {"permissions": {"allow": ["Bash(ls:*)", "Bash(npx:*)", "Bash(make:*)"], "deny": deny}}}
+    assert [delta.moot for delta in difference(authority_of(tree(before)), authority_of(tree(after)))] == [2]
+    assert [delta.moot for delta in difference(authority_of(tree(after)), authority_of(tree(more)))] == [0]
+
+
 UNGUARDED = [
     ("claude deny", {".claude/settings.json": {"permissions": {"deny": ["Bash(rm:*)", "Edit(.github/**)"]}}}, {".claude/settings.json": {"permissions": {"deny": ["Bash(rm:*)"]}}}, "removed"),
     ("claude hook", {".claude/settings.json": HOOK, "guard.sh": "exit 2\n"}, {".claude/settings.json": HOOK}, "weakened"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from checks.authority.commands import covers, matches, word_of
+from checks.authority.commands import covers, matches, weigh, word_of
 from checks.authority.nouns import Authority, Decision, Force, Grant, Limit, Verb
 from checks.model import Severity
 
@@ -45,6 +45,8 @@ class Delta:
     """Whether path and line speak of the head."""
     opened: tuple[str, ...] = ()
     """What runs unasked now, in words, because a limit went."""
+    moot: int = 0
+    """Rules that deny commands and say nothing any more, because a runner came that starts any program."""
 
 
 def difference(before: Sequence[Authority], after: Sequence[Authority]) -> tuple[Delta, ...]:
@@ -137,7 +139,7 @@ def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
             groups.setdefault((grant.path, group_of(grant)), []).append(grant)
     for (path, _), grants in groups.items():
         worst = max(grants, key=lambda grant: grant.severity.rank)
-        yield _delta(Kind.GRANTED, new, path, worst.line, grants=tuple(grants))
+        yield replace(_delta(Kind.GRANTED, new, path, worst.line, grants=tuple(grants)), moot=_moot(known, grants, new))
     replaced = {grant.what for grant in fresh if grant.verb is Verb.SERVER}
     gone = [grant for grant in known if not grant.quiet and not covered(grant, new.grants) and not _said_elsewhere(grant, replaced)]
     if gone and not fresh:
@@ -147,6 +149,17 @@ def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
         # No limit left, no rule came: the order of the rules decides differently now.
         place = new.grants[0] if new.grants else None
         yield _delta(Kind.WEAKENED, new, place.path if place else "", place.line if place else None, opened=opened)
+
+
+def _moot(known: Sequence[Grant], fresh: Sequence[Grant], new: Authority) -> int:
+    """How many rules that deny commands a new runner makes moot; none where one could start any program before."""
+    if any(_starts_any(grant) for grant in known) or not any(_starts_any(grant) for grant in fresh):
+        return 0
+    return sum(limit.verb is Verb.SHELL and limit.what.startswith("deny ") and limit.force is not Force.INERT for limit in new.limits)
+
+
+def _starts_any(grant: Grant) -> bool:
+    return grant.verb is Verb.SHELL and grant.what not in ("*", "sandboxed") and weigh(grant.what).runner
 
 
 def _said_elsewhere(gone: Grant, replaced: set[str]) -> bool:

@@ -193,6 +193,8 @@ def _effects(delta: Delta, touched: frozenset[str]) -> Iterator[Effect]:
         here = next((grant for grant in delta.grants if grant.verb is Verb.PRESENCE), None)
         rest = [grant for grant in delta.grants if grant is not here]
         message = f"{delta.title} may newly {_listed(delta.grants)}{'' if group_of(worst) in ('trigger', 'code') or delta.agent == 'devcontainer' else ' without being asked'}{where}{_conditions(worst)}."
+        if delta.moot:
+            message = f"{message[:-1]}; {delta.moot} rule{'s' if delta.moot > 1 else ''} that deny commands can be gone round through it."
         if here:
             message = f"{delta.title} newly {here.text.replace('run', 'runs', 1)}" + (
                 f" and may {_listed(rest)}, with nobody to ask." if rest else "."
