@@ -490,6 +490,8 @@ _MANAGED: dict[str, tuple[Severity, str]] = {
 
 def managed(arn: str) -> tuple[str, Severity, str]:
     """A managed policy by ARN or name: its short name, how bad it is to attach it, and what it opens."""
+    if "${" in arn and not arn.startswith("arn:"):
+        return re.sub(r"\A\$\{([^{}]*)\}\Z", r"\1", arn), LOW, "what that policy allows"
     name = arn.rpartition("/")[2] if ":" in arn or "/" in arn else arn
     if name in _MANAGED:
         return (name, *_MANAGED[name])

@@ -39,7 +39,7 @@ from checks.access.aws_grades import Setting, grade
 from checks.access.aws_policy import is_policy, policy
 from checks.access.aws_rules import effects, rules_for
 from checks.detectors.base import Detector, not_analysed
-from checks.model import Change, Effect, FileChange, Unreadable
+from checks.model import Change, Effect, FileChange, Severity, Unreadable
 from checks.places import Place, place_of
 from checks.readers.documents import Node, json_node
 
@@ -66,8 +66,10 @@ def _one(change: Change, file: FileChange) -> Iterator[Effect]:
     try:
         after = _policies(head, file.path)
     except Unreadable as unreadable:
-        if before:
-            yield not_analysed(file.path, unreadable.why, unreadable.line)
+        if before or base is None:
+            # A template with bare placeholders is no JSON until it is filled in; where Terraform fills it in, its detector reads it.
+            template = head is not None and (b"${" in head or b"%{" in head or b"{{" in head)
+            yield not_analysed(file.path, unreadable.why, unreadable.line, severity=Severity.LOW if template else None)
         return
     if before is None:
         before = {}
