@@ -6,10 +6,8 @@ import asyncio
 import datetime
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bot import codec, records
@@ -106,9 +104,10 @@ async def _judge(
     )
     address = f"{tools.github_url}/{repository.full_name}.git"
     git_dir = await asyncio.to_thread(tools.mirrors.fetch, repository_id, address, token, refs)
-    with _objects(git_dir) as objects:
+    with Objects(git_dir, lambda oids: tools.mirrors.bring(repository_id, address, token, oids)) as objects:
         span = await asyncio.to_thread(_span, objects, pull.number, head)
         opened = await asyncio.to_thread(change, objects, span, repository.full_name, pull)
+        await asyncio.to_thread(_prefetch, opened)
         policy = await asyncio.to_thread(_policy, tools.store, repository.full_name, base_ref, GitTree(objects, span.base))
         assessment = await asyncio.to_thread(_assessment, tools.store, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
@@ -121,12 +120,6 @@ async def _judge(
     return Outcome(report, record.id, base_ref, head)
 
 
-@contextmanager
-def _objects(git_dir: Path) -> Iterator[Objects]:
-    with Objects(git_dir) as objects:
-        yield objects
-
-
 def _span(objects: Objects, number: int, head: str) -> Range:
     """Base tip, merge base and head; the head must be the one GitHub named, whatever was fetched since."""
     base = objects.resolve(f"refs/interlock/base/{number}")
@@ -136,6 +129,23 @@ def _span(objects: Objects, number: int, head: str) -> Range:
     if fetched != head:
         raise NotNow("another head was fetched than the one that was asked for")
     return Range(base, merge_base(objects.git_dir, base, head), head)
+
+
+NEIGHBOURS = 300
+"""Files of one folder that are brought along with a changed one."""
+
+
+def _prefetch(opened: Change) -> None:
+    """Bring what the detectors will read besides the changed files in one go: their neighbours, the root's files, workflows and agents' settings."""
+    folders = {"", ".github", ".github/workflows", ".claude", ".codex", ".cursor", ".gemini", ".vscode"}
+    folders |= {file.path.rpartition("/")[0] for file in opened.files[:500]}
+    for tree in (opened.before, opened.after):
+        paths: list[str] = []
+        for folder in sorted(folders):
+            entries = tree.list(folder)
+            if len(entries) <= NEIGHBOURS:
+                paths += [f"{folder}/{name}" if folder else name for name, entry in entries.items() if entry.is_file]
+        tree.prefetch(paths)
 
 
 def _policy(store: Store, repository: str, base_ref: str, tip: GitTree) -> Policy:

@@ -30,7 +30,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _SIGNATURE = re.compile(rb"sha256=[0-9a-f]{64}\Z")
 _GUID = re.compile(r"[0-9A-Za-z-]{1,100}\Z")
-_EVENT = re.compile(r"[a-z_]{1,60}\Z")
+_EVENT = re.compile(r"[a-z0-9_]{1,60}\Z")
 
 
 class Refusal(Exception):

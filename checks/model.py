@@ -6,7 +6,7 @@ A `Change` goes in, an `Assessment` comes out of `assess`, a `Report` out of `de
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -146,6 +146,9 @@ class Tree(Protocol):
 
     def list(self, directory: str) -> Mapping[str, Entry]:
         """The names directly below `directory` ("" is the root); empty where there is none."""
+
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Say which files will be read next: a copy that left contents out brings them in one go. Nothing is promised of them."""
 
     def paths(self) -> Sequence[str]:
         """Every file of the tree: costs as much as the repository is large, so ask only where nothing smaller answers."""

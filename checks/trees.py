@@ -49,6 +49,9 @@ class MemoryTree:
     def list(self, directory: str) -> Mapping[str, Entry]:
         return self._folders.get(directory, {})
 
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Nothing: all of it is here."""
+
     def paths(self) -> Sequence[str]:
         return tuple(self._entries)
 

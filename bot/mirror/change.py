@@ -111,9 +111,6 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
         span.merge_base,
         span.head,
     )
-    counting = start(
-        git_dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", span.merge_base, span.head
-    )
     history = start(git_dir, "rev-list", f"--max-count={COMMITS}", span.head, f"^{span.merge_base}", "--")
     files = raw_records(collect(listing, "diff-tree"))
     unlisted = f"{len(files):,} files changed; the first {FILES:,} are judged" if len(files) > FILES else None
@@ -121,6 +118,10 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
     before = GitTree(objects, span.merge_base, {file.path: file.old for file in files})
     after = GitTree(objects, span.head, {file.path: file.new for file in files})
     objects.sizes(entry.oid for file in files for entry in (file.old, file.new) if entry and entry.is_file)
+    # Counting reads contents, so it starts when all of them are here; it runs beside the reading of the commits.
+    counting = start(
+        git_dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", span.merge_base, span.head
+    )
     commits = tuple(_commit(objects, oid) for oid in collect(history, "rev-list").decode("ascii").split())
     added, removed = _counts(collect(counting, "diff-tree --numstat"))
     return Change(

@@ -63,38 +63,41 @@ class Mirrors:
             yield
 
     def fetch(self, repository: int, address: str, token: str, refs: Sequence[tuple[str, str]]) -> Path:
-        """Bring refs (theirs, ours) of a repository here. Raises `GitError`. Blocks: call it in a thread."""
-        from git import Git, GitCommandError, Repo
+        """Bring refs (theirs, ours) of a repository here, without the contents of files where the server can leave them out.
 
+        Raises `GitError`. Blocks: call it in a thread.
+        """
         path = self.path(repository)
         with self.lock(repository):
             if not (path / "HEAD").exists():
                 shutil.rmtree(path, ignore_errors=True)
-                words = ["git", "init", "--quiet", "--bare", "--template=", str(path)]
-                Git(self._directory).execute(words, env={**_hidden(), **environment()})
-            words = [
-                "git",
-                *_FETCH,
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-                "--no-auto-maintenance",
-                "--end-of-options",
-                _with_user(address),
-            ]
-            words += [f"+{theirs}:{ours}" for theirs, ours in refs]
-            with tempfile.TemporaryDirectory(prefix="interlock-") as folder, Repo(path) as repo:
-                extra = _ask_for(token, Path(folder))
-                try:
-                    repo.git.execute(
-                        words, env={**_hidden(), **environment(extra)}, kill_after_timeout=FETCH_SECONDS, start_new_session=True
-                    )
-                except GitCommandError as error:
-                    self._clean(path)
-                    raise GitError(f"git fetch failed: {_last_line(str(error.stderr), token)}") from None
+                _git(self._directory, ["git", "init", "--quiet", "--bare", "--template=", str(path)], environment())
+            words = [f"+{theirs}:{ours}" for theirs, ours in refs]
+            self._bring(path, address, token, ["--filter=blob:none", "--end-of-options", "origin", *words])
             os.utime(path)
         return path
+
+    def bring(self, repository: int, address: str, token: str, oids: Sequence[str]) -> None:
+        """Bring the contents of files that a fetch left out. Raises `GitError`."""
+        path = self.path(repository)
+        with self.lock(repository):
+            for start in range(0, len(oids), 2000):
+                self._bring(path, address, token, ["--end-of-options", "origin", *oids[start : start + 2000]])
+
+    def _bring(self, path: Path, address: str, token: str, words: Sequence[str]) -> None:
+        # The remote stands only on this command line: what reads the copy later knows of none, so a missing content is a clear answer there.
+        remote = [f"remote.origin.url={_with_user(address)}", "remote.origin.promisor=true", "remote.origin.partialclonefilter=blob:none"]
+        options = [word for setting in remote for word in ("-c", setting)]
+        with tempfile.TemporaryDirectory(prefix="interlock-") as folder:
+            try:
+                _git(
+                    path,
+                    ["git", *_FETCH, *options, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *words],
+                    environment(_ask_for(token, Path(folder))),
+                )
+            except GitError as error:
+                self._clean(path)
+                raise GitError(_masked(str(error), token)) from None
 
     def evict(self) -> int:
         """Remove the mirrors used longest ago until all fit the quota; how many went."""
@@ -115,6 +118,20 @@ class Mirrors:
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime < FETCH_SECONDS:
                     leftover.unlink()
+
+
+def _git(folder: Path, words: list[str], variables: dict[str, str]) -> None:
+    """Run git to its end through GitPython. Raises `GitError` with git's last words."""
+    from git import Git, GitCommandError
+
+    try:
+        Git(folder).execute(words, env={**_hidden(), **variables}, kill_after_timeout=FETCH_SECONDS, start_new_session=True)
+    except GitCommandError as error:
+        raise GitError(f"git {next(word for word in words if word in ('init', 'fetch'))} failed: {_last_line(str(error.stderr))}") from None
+
+
+def _masked(words: str, token: str) -> str:
+    return words.replace(token, "[masked]")
 
 
 def _hidden() -> dict[str, str]:
@@ -139,6 +156,6 @@ def _ask_for(token: str, folder: Path) -> dict[str, str]:
     return {"GIT_ASKPASS": str(program), "INTERLOCK_TOKEN_FILE": str(secret), "GIT_ALLOW_PROTOCOL": "https:http", "GIT_NO_LAZY_FETCH": "0"}
 
 
-def _last_line(words: str, token: str) -> str:
-    lines = [line for line in words.replace(token, "[masked]").replace("stderr:", "").strip(" '\n").splitlines() if line.strip()]
+def _last_line(words: str) -> str:
+    lines = [line for line in words.replace("stderr:", "").strip(" '\n").splitlines() if line.strip()]
     return lines[-1].strip(" '") if lines else "no reason given"

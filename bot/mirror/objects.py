@@ -6,7 +6,7 @@ Format of the answers: git-scm.com/docs/git-cat-file ("BATCH OUTPUT"); of trees 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -27,8 +27,10 @@ _EMPTY: Mapping[str, Entry] = MappingProxyType({})
 class Objects:
     """A repository's objects. Safe to use from several threads; `close` ends the git process."""
 
-    def __init__(self, git_dir: Path) -> None:
+    def __init__(self, git_dir: Path, bring: Callable[[Sequence[str]], None] | None = None) -> None:
+        """`bring` fetches contents that this copy left out; without it they are missing."""
         self.git_dir = git_dir
+        self._bring = bring
         self._child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True)
         self._lock = threading.RLock()
         self._sizes: dict[str, int] = {}
@@ -57,9 +59,17 @@ class Objects:
         return None if answer is None else answer[0]
 
     def sizes(self, oids: Iterable[str]) -> None:
-        """Learn the sizes of many blobs in one exchange."""
-        wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._sizes]
-        with self._lock, deadline(self._child) as expired:
+        """Learn the sizes of many blobs in one exchange; those that this copy left out are brought in one fetch."""
+        with self._lock:
+            wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._sizes]
+            self._ask_sizes(wanted)
+            absent = [oid for oid in wanted if self._sizes[oid] < 0]
+            if absent and self._bring is not None:
+                self._bring(absent)
+                self._ask_sizes(absent)
+
+    def _ask_sizes(self, wanted: Sequence[str]) -> None:
+        with deadline(self._child) as expired:
             for start_at in range(0, len(wanted), 400):
                 batch = wanted[start_at : start_at + 400]
                 self._send("".join(f"info {oid}\n" for oid in batch))
@@ -209,6 +219,11 @@ class GitTree:
     def target(self, path: str) -> str | None:
         entry = self.entry(path)
         return self._objects.blob(entry.oid, path).decode("utf-8", "surrogateescape") if entry is not None and entry.is_link else None
+
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Say what will be read: contents that this copy left out are brought in one go."""
+        entries = (self.entry(path) for path in paths)
+        self._objects.sizes(entry.oid for entry in entries if entry is not None and entry.is_file)
 
     def list(self, directory: str) -> Mapping[str, Entry]:
         oid = self.oid
