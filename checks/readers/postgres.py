@@ -325,6 +325,16 @@ def _drop_roles(node: Json) -> Iterator[Made]:
         yield Operation("drop", "role", "", _role(role), 1)
 
 
+def _drop_owned(node: Json) -> Iterator[Made]:
+    for role in node.get("roles", ()):
+        yield Operation("drop", "schema", "", f"everything that {_role(role)} owns", 1)
+
+
+def _reassign_owned(node: Json) -> Iterator[Made]:
+    for role in node.get("roles", ()):
+        yield Operation("own", "object", "", f"everything that {_role(role)} owns", 1, (("to", _role(node.get("newrole", {}))),))
+
+
 def _role(node: Json) -> str:
     spec = node.get("RoleSpec", node)
     return {
@@ -459,7 +469,8 @@ def _alter_table(node: Json) -> Iterator[Made]:
         elif what == "AT_DropColumn":
             yield Operation("drop", "column", table, name, 1, cascade)
         elif what == "AT_AddColumn" and "ColumnDef" in definition and kind == "table":
-            yield from _column(definition["ColumnDef"], table)
+            absent = (("if absent", "yes"),) if command.get("missing_ok") else ()
+            yield from (replace(made, details=made.details + absent) for made in _column(definition["ColumnDef"], table))
         elif what == "AT_AddConstraint" and "Constraint" in definition:
             yield _constraint(definition["Constraint"], table)
         elif what == "AT_DropConstraint":
@@ -762,7 +773,7 @@ def _role_set(node: Json) -> Iterator[Made]:
 
 
 _HANDLERS: dict[str, Callable[[Json], Iterator[Made]]] = {
-    "DropStmt": _drop, "DropdbStmt": _drop_named("database", "dbname"), "DropRoleStmt": _drop_roles, "CreateStmt": _create_table,
+    "DropStmt": _drop, "DropdbStmt": _drop_named("database", "dbname"), "DropRoleStmt": _drop_roles, "DropOwnedStmt": _drop_owned, "ReassignOwnedStmt": _reassign_owned, "CreateStmt": _create_table,
     "CreateForeignTableStmt": lambda node: _create_table(node.get("base", node)),
     "CreateTableAsStmt": _create_table_as, "AlterTableStmt": _alter_table, "RenameStmt": _rename, "AlterObjectSchemaStmt": _move_schema,
     "AlterOwnerStmt": _owner, "TruncateStmt": _truncate, "DeleteStmt": _delete, "UpdateStmt": _update, "InsertStmt": _insert, "MergeStmt": _merge,

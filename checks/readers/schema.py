@@ -195,6 +195,9 @@ def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operatio
                 _note(fresh, operation)
             continue
         is_fresh = bool(table) and fresh.table(table)
+        if is_fresh and table not in fresh.tables:
+            # Made under another schema's name: the same table only if no older one has this name.
+            is_fresh = history.definition(migration.path, Operation("create", "table", table, table, 0)) is None
         if kind in _MEMBERS or kind not in ("table", "rows"):
             is_fresh = is_fresh or fresh.member(kind, table, name)
         again, rebuilt = None, False
@@ -215,7 +218,7 @@ def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operatio
             rebuilt = any(_was_made(flat, flat[at][1].table, at) for at in takers)
         yield Step(migration.path, operation, is_fresh, again, rebuilt)
         if operation.verb == "create" and not (
-            operation.get("if absent") and kind == "table" and history.definition(migration.path, operation)
+            operation.get("if absent") and kind in ("table", "column") and history.definition(migration.path, operation)
         ):
             _note(fresh, operation)
         elif operation.verb == "rename" and is_fresh and index not in swapped:
