@@ -36,7 +36,7 @@ from typing import Any
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
-from checks.readers import documents, text_of
+from checks.readers import codeowners, documents, text_of
 
 OWNERS_LOST = Rule(
     "repository-rules/owners-lost", Hazard.GATE_CHANGED, Severity.HIGH, Reversible.YES, "Paths lose their code owners", Question.FORCED
@@ -88,7 +88,7 @@ RULES = (OWNERS_LOST, OWNERS_REPLACED, PROTECTION, MERGING, POLICY, UPDATES, ACC
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     """What the repository's own rules ask for less, or give more, at head than at base."""
-    if any(path in _CODEOWNERS for file in files for path in (file.path, file.base_path)):
+    if any(path in codeowners.PLACES for file in files for path in (file.path, file.base_path)):
         yield from _code_owners(change)
     yield from _updates(change, files)
     for file in files:
@@ -105,63 +105,14 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
 
 # --- code owners -------------------------------------------------------------------------------------------------------------------------
 
-_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-"""In GitHub's order: docs.github.com, "About code owners"."""
 PATHS = 60_000
-Owners = list[tuple[str, tuple[str, ...], int]]
-
-
-def _effective(read: Callable[[str], bytes | None]) -> tuple[str | None, Owners]:
-    for path in _CODEOWNERS:
-        data = read(path)
-        if data is not None:
-            return path, _owner_lines(text_of(data, path, 3 << 20))
-    return None, []
-
-
-def _owner_lines(text: str) -> Owners:
-    found: Owners = []
-    for number, line in enumerate(text.split("\n"), 1):
-        words = re.split(r"(?<!\\)\s+", re.sub(r"(?:^|(?<=\s))#.*", "", line).strip())
-        if words[0] and not words[0].startswith("!") and "[" not in words[0]:
-            found.append((words[0], tuple(sorted(word.lower() for word in words[1:] if "@" in word)), number))
-    return found
-
-
-def _owner_pattern(pattern: str) -> str:
-    """A CODEOWNERS pattern as an expression: gitignore's rules, but `dir/*` does not reach below the folder."""
-    anchored = "/" in pattern.rstrip("/")
-    body = pattern.strip("/").replace("\\ ", " ")
-    out = ""
-    at = 0
-    while at < len(body):
-        if body.startswith("**/", at):
-            out, at = out + "(?:.*/)?", at + 3
-        elif body.startswith("**", at):
-            out, at = out + ".*", at + 2
-        elif body[at] == "*":
-            out, at = out + "[^/]*", at + 1
-        elif body[at] == "?":
-            out, at = out + "[^/]", at + 1
-        else:
-            out, at = out + re.escape(body[at]), at + 1
-    end = "/.*" if pattern.endswith("/") else "" if body.endswith("/*") else "(?:/.*)?"
-    return ("" if anchored or pattern.startswith("/") else "(?:.*/)?") + out + end
-
-
-def _owners_of(rules: Owners, paths: Sequence[str]) -> list[tuple[str, ...]]:
-    """The owners of each path: the last matching line's, the lines tried from the end in one expression."""
-    last = list(reversed(rules))
-    if not last:
-        return [()] * len(paths)
-    expression = re.compile("|".join(f"({_owner_pattern(pattern)})\\Z" for pattern, _, _ in last))
-    return [last[match.lastindex - 1][1] if (match := expression.match(path)) and match.lastindex else () for path in paths]
+"""Paths whose owners are compared."""
 
 
 def _code_owners(change: Change) -> Iterator[Effect]:
     try:
-        old_path, old = _effective(change.before.read)
-        new_path, new = _effective(change.after.read)
+        old_path, old = codeowners.effective(change.before.read)
+        new_path, new = codeowners.effective(change.after.read)
     except Unreadable as unreadable:
         yield not_analysed(unreadable.path, unreadable.why)
         return
@@ -172,7 +123,7 @@ def _code_owners(change: Change) -> Iterator[Effect]:
         if len(change.files) < 2000
         else list(change.after.paths()[:PATHS])
     )
-    before, after = _owners_of(old, paths), _owners_of(new, paths)
+    before, after = codeowners.owners_of(old, paths), codeowners.owners_of(new, paths)
     lost = [path for path, was, now in zip(paths, before, after, strict=True) if was and not now]
     other = [(path, was, now) for path, was, now in zip(paths, before, after, strict=True) if was and now and not set(was) & set(now)]
     if lost:
@@ -216,7 +167,7 @@ def _folders(paths: Sequence[str]) -> str:
 
 
 def _without_renames(
-    other: list[tuple[str, tuple[str, ...], tuple[str, ...]]], old: Owners, new: Owners
+    other: list[tuple[str, tuple[str, ...], tuple[str, ...]]], old: codeowners.Owners, new: codeowners.Owners
 ) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """Without owners that only got another name: the old one is nowhere at head, the new one was nowhere at base."""
     had = {owner for _, owners, _ in old for owner in owners}
