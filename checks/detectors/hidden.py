@@ -31,6 +31,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side, Unreadable
@@ -118,6 +119,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     yield from _collisions(change, files)
 
 
+@lru_cache(maxsize=8192)
 def _judged(path: str) -> frozenset[str]:
     """The detectors that a path wakes, without those that every path wakes."""
     from checks.detectors import REGISTER

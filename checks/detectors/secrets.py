@@ -220,8 +220,8 @@ def _hits(data: bytes, path: str) -> Iterator[_Hit]:
         for found in _KEY.finditer(data):
             if entropy(re.sub(rb"[^A-Za-z0-9+/]", b"", found[1]).decode()) > 4.5:
                 yield _Hit(KEY, "a private key", found.start(), _print(found[1]), Severity.CRITICAL, Confidence.CERTAIN)
-    if b"://" in data:
-        yield from _addresses(data, prose)
+    if b"://" in data and not prose:
+        yield from _addresses(data)
     if not prose:
         # A value that a provider's shape already names is not told twice.
         yield from (hit for hit in _assigned(data) if not any(0 <= other.at - hit.at < 120 for other in named))
@@ -241,16 +241,10 @@ def _providers(data: bytes, pretend: bool) -> Iterator[_Hit]:
             )
 
 
-def _addresses(data: bytes, prose: bool) -> Iterator[_Hit]:
+def _addresses(data: bytes) -> Iterator[_Hit]:
     for found in _ADDRESS.finditer(data):
         secret, host, user = (found[name].decode() for name in ("secret", "host", "user"))
-        if (
-            prose
-            or _LOCAL_HOST.match(host)
-            or _SAMPLE.search(secret)
-            or _SAMPLE.search(host)
-            or secret.startswith(("%", "*", "[", "(", "#"))
-        ):
+        if _LOCAL_HOST.match(host) or _SAMPLE.search(secret) or _SAMPLE.search(host) or secret.startswith(("%", "*", "[", "(", "#")):
             continue
         if secret.lower() == user.lower() or entropy(secret) < 2.5 or "%s" in secret or (secret.isalpha() and secret.islower()):
             continue
