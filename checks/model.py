@@ -240,6 +240,19 @@ class Pull:
     """Slug of the App that opened it, if any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of one file that stand on one side only, in order, each with its 1-based number. A line that merely moved is in neither."""
+
+    removed: tuple[tuple[int, bytes], ...]
+    added: tuple[tuple[int, bytes], ...]
+
+    @property
+    def text(self) -> bytes:
+        """The added lines as one text: enough to see whether something new is worth a closer look."""
+        return b"\n".join(line for _, line in self.added)
+
+
 @dataclass(frozen=True)
 class Change:
     """Two immutable states and what lies between them."""
@@ -271,6 +284,26 @@ class Change:
     def by_path(self) -> Mapping[str, FileChange]:
         """The changed files by their path at head (or at base where deleted)."""
         return {file.path: file for file in self.files}
+
+    @cached_property
+    def _lines(self) -> dict[str, Lines]:
+        return {}
+
+    def lines(self, file: FileChange) -> Lines:
+        """The lines of `file` that are on one side only: computed once. Raises `Unreadable`.
+
+        What a line-wise look needs before it parses anything: most of a changed file is the same on both sides.
+        """
+        known = self._lines.get(file.path)
+        if known is None:
+            before = (self.base_bytes(file) or b"").split(b"\n")
+            after = (self.head_bytes(file) or b"").split(b"\n")
+            old, new = frozenset(before), frozenset(after)
+            known = self._lines[file.path] = Lines(
+                tuple((number, line) for number, line in enumerate(before, 1) if line not in new),
+                tuple((number, line) for number, line in enumerate(after, 1) if line not in old),
+            )
+        return known
 
     def base_bytes(self, file: FileChange) -> bytes | None:
         """The content of `file` at base, None if it was not there as a regular file."""

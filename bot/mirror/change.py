@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
         git_dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", span.merge_base, span.head
     )
     commits = tuple(_commit(objects, oid) for oid in collect(history, "rev-list").decode("ascii").split())
-    added, removed = _counts(collect(counting, "diff-tree --numstat"))
+    added, removed = _counted(counting)
     return Change(
         repository=repository,
         base=span.base,
@@ -160,6 +161,14 @@ def raw_records(output: bytes) -> list[FileChange]:
 
 def _entry(mode: str, oid: str) -> Entry | None:
     return None if mode == "000000" else Entry(int(mode, 8), oid)
+
+
+def _counted(counting: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """Lines added and removed; zero where git cannot count them (a content is missing or too large): no verdict rests on these figures."""
+    try:
+        return _counts(collect(counting, "diff-tree --numstat"))
+    except GitError:
+        return 0, 0
 
 
 def _counts(output: bytes) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from bot.mirror.runner import GitError, GitLimit, deadline, end, is_oid, run, start
+from bot.mirror.runner import GitError, GitLimit, Watchdog, end, is_oid, run, start
 from checks.model import Commit, Entry, Identity, Unreadable
 
 BLOB_LIMIT = 32 << 20
@@ -32,6 +32,7 @@ class Objects:
         self.git_dir = git_dir
         self._bring = bring
         self._child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True)
+        self._watchdog = Watchdog(self._child)
         self._lock = threading.RLock()
         self._sizes: dict[str, int] = {}
         self._blobs: dict[str, bytes] = {}
@@ -48,6 +49,7 @@ class Objects:
 
     def close(self) -> None:
         """End the git process. May be called twice."""
+        self._watchdog.stop()
         end(self._child)
 
     def resolve(self, name: str, kind: str = "commit") -> str | None:
@@ -69,12 +71,12 @@ class Objects:
                 self._ask_sizes(absent)
 
     def _ask_sizes(self, wanted: Sequence[str]) -> None:
-        with deadline(self._child) as expired:
+        with self._watchdog:
             for start_at in range(0, len(wanted), 400):
                 batch = wanted[start_at : start_at + 400]
                 self._send("".join(f"info {oid}\n" for oid in batch))
                 for oid in batch:
-                    header = self._header(expired)
+                    header = self._header()
                     self._sizes[oid] = int(header[2]) if len(header) == 3 else -1
 
     def size(self, oid: str) -> int:
@@ -118,9 +120,9 @@ class Objects:
         return None if oid is None or self.size(oid) > limit else self.blob(oid, name).decode("utf-8", "replace")
 
     def _ask_one(self, line: str) -> tuple[str, str, int] | None:
-        with deadline(self._child) as expired:
+        with self._watchdog:
             self._send(line + "\n")
-            header = self._header(expired)
+            header = self._header()
         return (header[0], header[1], int(header[2])) if len(header) == 3 and is_oid(header[0]) else None
 
     def _content(self, oid: str, path: str, limit: int) -> bytes:
@@ -129,9 +131,9 @@ class Objects:
             raise Unreadable(
                 path, "it is missing from this copy of the repository" if size < 0 else f"{size:,} bytes are over the limit of {limit:,}"
             )
-        with deadline(self._child) as expired:
+        with self._watchdog:
             self._send(f"contents {oid}\n")
-            header = self._header(expired)
+            header = self._header()
             if len(header) != 3:
                 raise Unreadable(path, "its content is not in this copy of the repository")
             assert self._child.stdout is not None
@@ -149,13 +151,13 @@ class Objects:
         except (BrokenPipeError, ValueError):
             raise GitError("git ended early: is this a whole repository, and git 2.36 or newer?") from None
 
-    def _header(self, expired: threading.Event) -> list[str]:
+    def _header(self) -> list[str]:
         assert self._child.stdout is not None
         line = self._child.stdout.readline()
         if not line:
             raise (
                 GitLimit("git took too long")
-                if expired.is_set()
+                if self._watchdog.expired
                 else GitError("git ended early: is this a whole repository, and git 2.36 or newer?")
             )
         words = line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ")

@@ -13,6 +13,7 @@ import resource
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -108,6 +109,39 @@ def end(child: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(OSError):
                 pipe.close()
     child.wait()
+
+
+class Watchdog:
+    """Ends a long-lived git when one of its answers takes too long: one thread for all answers, awake once a second."""
+
+    def __init__(self, child: subprocess.Popen[bytes], seconds: float = SECONDS) -> None:
+        self._child, self._seconds = child, seconds
+        self._since: float | None = None
+        self._over = threading.Event()
+        self.expired = False
+        """Whether it had to be ended."""
+        self._thread = threading.Thread(target=self._watch, name="git watchdog", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Watchdog:
+        self._since = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._since = None
+
+    def stop(self) -> None:
+        """Nothing more to watch."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(1.0):
+            since = self._since
+            if since is not None and time.monotonic() - since > self._seconds:
+                self.expired = True
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._child.pid, signal.SIGKILL)
+                return
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ from collections.abc import Iterator, Sequence
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
-from checks.readers.appguards import Facts, Handler, Switch, facts, hints
+from checks.readers.appguards import Facts, Handler, Switch, facts, speaks_of_guards
 from checks.readers.testcases import is_test_file
 
 GUARD = Rule(
@@ -127,7 +127,8 @@ def _sides(change: Change, file: FileChange) -> tuple[Facts, Facts] | None:
         return None
     try:
         before, after = change.base_bytes(file) or b"", change.head_bytes(file) or b""
-        if hints(before, file.base_path) == hints(after, file.path):
+        lines = change.lines(file)
+        if not speaks_of_guards((line for _, line in (*lines.removed, *lines.added)), file.path):
             return None
         old = facts(before, file.base_path) if before else Facts()
         return old, (facts(after, file.path) if after else Facts())

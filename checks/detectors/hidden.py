@@ -368,8 +368,16 @@ def _content(change: Change, file: FileChange) -> Iterator[Effect]:
                 line=data[: data.index(b"\0")].count(b"\n") + 1,
                 message="NUL bytes make this file binary to git, so its diff is not shown, while programs may still run its text.",
             )
-    elif not data.isascii() and _SUSPECT.search(data):
+    elif not data.isascii() and _SUSPECT.search(_new_text(change, file, data)):
         yield from _characters(change, file, data, quiet)
+
+
+def _new_text(change: Change, file: FileChange, data: bytes) -> bytes:
+    """The lines that are new; all of it where the other side cannot be read."""
+    try:
+        return data if file.added else change.lines(file).text
+    except Unreadable:
+        return data
 
 
 def _base(change: Change, file: FileChange) -> bytes:

@@ -180,6 +180,8 @@ def _new_resets(change: Change, file: FileChange) -> Iterator[Effect]:
     read = _program if _CODE.search(file.path) else _script if _SCRIPT.search(file.path) else None
     if read is None:
         return
+    if before is not None and read is _program and not _may_differ(change, file):
+        return
     try:
         old = Counter(reset.what for reset in read(before, file.base_path)) if before is not None else Counter[str]()
     except Unreadable:
@@ -214,6 +216,14 @@ _HINTS = (
     b"call_command",
     b"Artisan",
 )
+
+
+def _may_differ(change: Change, file: FileChange) -> bool:
+    """Whether a line that differs speaks of emptying something, or of the condition that such a call had."""
+    lines = change.lines(file)
+    return any(hint in line for _, line in lines.added for hint in _HINTS) or any(
+        b"where" in line or b"filter" in line for _, line in lines.removed
+    )
 
 
 def _program(data: bytes, path: str) -> Iterable[Reset]:

@@ -172,7 +172,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         if file.new is None or not file.new.is_file or (file.old and file.old.oid == file.new.oid) or _MACHINE_WRITTEN.search(file.path):
             continue
         data = _read(change.head_bytes, file)
-        if data:
+        if data and (file.added or any(_hits(change.lines(file).text, file.path))):
             hits.extend((file, data, hit) for hit in _hits(data, file.path))
     if not hits:
         return
