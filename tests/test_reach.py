@@ -9,6 +9,7 @@ import pytest
 from checks.model import Environment, Reach
 from checks.policy import BUILT_IN, Policy
 from checks.reach import reach_of
+from checks.reach.cache import Memory
 from tests.changes import change_of
 
 
@@ -95,3 +96,185 @@ def test_owners_are_those_before_the_change() -> None:
     before = {"CODEOWNERS": "* @acme/all\n/api/ @acme/api @Robin\n", "api/a.py": "1\n", "b.py": "1\n"}
     assert reach(before, {"api/a.py": "2\n", "CODEOWNERS": "* @eve\n"}).owners == ("@acme/all", "@acme/api", "@robin")
     assert reach(before, {"api/a.py": "2\n"}).owners == ("@acme/api", "@robin")
+
+
+DEPENDS: dict[str, tuple[dict[str, str], str, list[tuple[str, ...]]]] = {
+    "python": (
+        {"shop/__init__.py": "", "shop/db.py": "", "shop/orders.py": "from .db import (\n  save,\n)\n", "run.py": "import shop.orders as o\n"},
+        "shop/db.py",
+        [("shop/db.py", "shop/orders.py"), ("shop/db.py", "shop/orders.py", "run.py")],
+    ),
+    "python in src": (
+        {"api/pyproject.toml": "", "api/src/shop/__init__.py": "", "api/src/shop/db.py": "", "api/src/shop/a.py": "from shop import db\n"},
+        "api/src/shop/db.py",
+        [("api/src/shop/db.py", "api/src/shop/a.py")],
+    ),
+    "python of another project": ({"a/db.py": "", "b/x.py": "import db\n", "b/db.py": ""}, "a/db.py", []),
+    "a module rather than its package": (
+        {"shop/__init__.py": "", "shop/db.py": "", "a.py": "from shop import db\n"},
+        "shop/__init__.py",
+        [],
+    ),
+    "typescript": (
+        {"src/db.ts": "", "src/a.ts": "export * from './db.js'\n", "src/deep/b.tsx": "const a = await import('../a')\n"},
+        "src/db.ts",
+        [("src/db.ts", "src/a.ts"), ("src/db.ts", "src/a.ts", "src/deep/b.tsx")],
+    ),
+    "typescript, an index": ({"src/db/index.ts": "", "src/a.ts": "import { x } from './db'\n"}, "src/db/index.ts", [("src/db/index.ts", "src/a.ts")]),
+    "typescript, paths": (
+        {
+            "web/tsconfig.json": '{ // paths\n "extends": "./base.json" }',
+            "web/base.json": '{"compilerOptions": {"baseUrl": ".", "paths": {"@/*": ["./src/*"]},}}',
+            "web/src/db.ts": "",
+            "web/src/a.ts": "import db from '@/db'\n",
+        },
+        "web/src/db.ts",
+        [("web/src/db.ts", "web/src/a.ts")],
+    ),
+    "typescript, a workspace": (
+        {
+            "packages/core/package.json": '{"name": "@acme/core", "main": "dist/index.js", "exports": {".": "./dist/index.js", "./db": "./dist/db/main.js"}}',
+            "packages/core/src/index.ts": "",
+            "packages/core/src/db/main.ts": "",
+            "apps/a/x.ts": "import { y } from '@acme/core/db'\n",
+            "apps/b/x.ts": "import { y } from '@acme/core'\n",
+        },
+        "packages/core/src/db/main.ts",
+        [("packages/core/src/db/main.ts", "apps/a/x.ts")],
+    ),
+    "go": (
+        {"go.mod": "module example.com/shop\n", "internal/db/db.go": "package db\n", "main.go": 'package main\nimport (\n  "fmt"\n  d "example.com/shop/internal/db"\n)\n'},
+        "internal/db/db.go",
+        [("internal/db/db.go", "main.go")],
+    ),
+    "java": (
+        {"src/main/java/a/b/Db.java": "package a.b;\nclass Db {}\n", "src/main/java/a/c/X.java": "package a.c;\nimport a.b.Db;\n", "src/main/java/a/Y.java": "package a;\nimport b.Db;\n"},
+        "src/main/java/a/b/Db.java",
+        [("src/main/java/a/b/Db.java", "src/main/java/a/c/X.java")],
+    ),
+    "kotlin": (
+        {"app/src/db.kt": "package shop.db\nfun save() {}\n", "app/src/x.kt": "package shop\nimport shop.db.save\n"},
+        "app/src/db.kt",
+        [("app/src/db.kt", "app/src/x.kt")],
+    ),
+    "c#": (
+        {"a/Db.cs": "namespace Shop.Db;\nclass Db {}\n", "b/X.cs": "using Shop.Db;\n", "b/Y.cs": "using Shop.Dbs;\n"},
+        "a/Db.cs",
+        [("a/Db.cs", "b/X.cs")],
+    ),
+    "rust": (
+        {"Cargo.toml": '[package]\nname = "shop"\n', "src/main.rs": "mod db;\n", "src/db.rs": "", "src/api/a.rs": "use crate::{api::b, db::{self, Row}};\n"},
+        "src/db.rs",
+        [("src/db.rs", "src/api/a.rs"), ("src/db.rs", "src/main.rs")],
+    ),
+    "php": (
+        {"src/Db.php": "<?php\nnamespace Shop;\nclass Db {}\n", "src/X.php": "<?php\nuse Shop\\Db;\n", "src/Y.php": "<?php\nuse Other\\Db;\n"},
+        "src/Db.php",
+        [("src/Db.php", "src/X.php")],
+    ),
+    "ruby": (
+        {"app/models/bank/account.rb": "", "app/models/sale.rb": "Bank::Account.first\n", "lib/x.rb": "Account.first\n", "bin/y.rb": "require_relative '../lib/x'\n"},
+        "app/models/bank/account.rb",
+        [("app/models/bank/account.rb", "app/models/sale.rb")],
+    ),
+    "terraform": (
+        {
+            "modules/db/main.tf": 'variable "a" {}\n',
+            "live/prod/main.tf": 'terraform {\n  backend "s3" {\n    key = "shop/db"\n  }\n}\nmodule "db" {\n  source = "../../modules/db"\n}\n',
+            "live/app/main.tf": 'data "terraform_remote_state" "db" {\n  config = {\n    key = "shop/db"\n  }\n}\n',
+        },
+        "modules/db/main.tf",
+        [("modules/db/main.tf", "live/prod/main.tf"), ("modules/db/main.tf", "live/prod/main.tf", "live/app/main.tf")],
+    ),
+    "terragrunt": (
+        {"root.hcl": "", "live/prod/vpc/terragrunt.hcl": 'include "root" {\n  path = find_in_parent_folders("root.hcl")\n}\n'},
+        "root.hcl",
+        [("root.hcl", "live/prod/vpc/terragrunt.hcl")],
+    ),
+    "kustomize": (
+        {
+            "base/a.yaml": "kind: Deployment\n",
+            "base/kustomization.yaml": "resources:\n- a.yaml\n",
+            "overlays/prod/kustomization.yaml": "resources:\n  - ../../base\n",
+        },
+        "base/a.yaml",
+        [("base/a.yaml", "base/kustomization.yaml"), ("base/a.yaml", "base/kustomization.yaml", "overlays/prod/kustomization.yaml")],
+    ),
+    "actions": (
+        {
+            ".github/actions/build/action.yml": "name: Build\n",
+            ".github/workflows/ship.yml": "on: push\njobs:\n  a:\n    steps:\n    - uses: ./.github/actions/build\n",
+        },
+        ".github/actions/build/action.yml",
+        [(".github/actions/build/action.yml", ".github/workflows/ship.yml")],
+    ),
+    "a service account's role": (
+        {
+            "a/role.yaml": "kind: Role\nmetadata:\n  name: reader\n",
+            "a/bind.yaml": "kind: RoleBinding\nmetadata:\n  name: b\nroleRef:\n  kind: Role\n  name: reader\nsubjects:\n- kind: ServiceAccount\n  name: api\n",
+            "a/api.yaml": "kind: Deployment\nspec:\n  serviceAccountName: api\n",
+        },
+        "a/role.yaml",
+        [("a/role.yaml", "a/bind.yaml"), ("a/role.yaml", "a/bind.yaml", "a/api.yaml")],
+    ),
+    "a config map": (
+        {
+            "a/map.yaml": "kind: ConfigMap\nmetadata:\n  labels:\n    x: y\n  name: settings\n",
+            "a/api.yaml": "kind: Deployment\nspec:\n  envFrom:\n  - configMapRef:\n      name: settings\n",
+        },
+        "a/map.yaml",
+        [("a/map.yaml", "a/api.yaml")],
+    ),
+    "an image": (
+        {"api/go.sum": "", "api/Dockerfile": "FROM alpine\nCOPY go.sum ./\n", "compose.yaml": "services:\n  api:\n    build: ./api\n"},
+        "api/go.sum",
+        [("api/go.sum", "api/Dockerfile"), ("api/go.sum", "api/Dockerfile", "compose.yaml")],
+    ),
+    "a chart": (
+        {"c/Chart.yaml": "name: c\n", "c/templates/a.yaml": "a: 1\n", "d/Chart.yaml": "dependencies:\n- name: c\n  repository: file://../c\n"},
+        "c/templates/a.yaml",
+        [("c/templates/a.yaml", "c/Chart.yaml"), ("c/templates/a.yaml", "c/Chart.yaml", "d/Chart.yaml")],
+    ),
+    "a contract": ({"p/a.proto": "", "p/b.proto": 'import "p/a.proto";\n'}, "p/a.proto", [("p/a.proto", "p/b.proto")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DEPENDS)
+def test_what_depends_on_a_change_is_found_backwards(kind: str) -> None:
+    """Each kind of edge is followed from the changed file to what mentions it, with one shortest path, and nothing else is."""
+    files, changed, paths = DEPENDS[kind]
+    found = reach(files, {changed: files[changed] + "\n"})
+    assert sorted(found.paths) == sorted(paths)
+    assert found.files == 1 + len(paths) and not found.truncated
+
+
+def test_tests_are_no_dependents() -> None:
+    """What is not deployed is not in the blast radius."""
+    assert reach({"a.py": "", "test_a.py": "import a\n", "tests/b.py": "import a\n"}, {"a.py": "1\n"}).files == 1
+
+
+def test_the_work_is_bounded_and_the_bound_is_said() -> None:
+    """In a large tree a harmless change is followed only near itself, and the reach says that it was cut."""
+    many = {f"pkg{i}/m{j}.py": f"import pkg0.m{j}\n" for i in range(50) for j in range(30)}
+    found = reach(many, {"pkg0/m0.py": "\n"})
+    assert found.truncated and found.files < 10
+
+
+def test_a_cache_changes_nothing_but_the_work() -> None:
+    """The second search reads no file again, and says the same."""
+    files = {f"m{i}.py": f"import m{i + 1}\n" for i in range(9)}
+    change = change_of(files, {**files, "m8.py": "\n"})
+    cache = Memory()
+    first = reach_of(change, (), BUILT_IN, cache)
+    assert reach_of(change, (), BUILT_IN, cache) == first == reach_of(change, (), BUILT_IN, Memory())
+    assert first.truncated and first.files == 9
+
+
+def test_the_units_and_environments_of_dependents_count() -> None:
+    """A module is changed; production calls it, so production is reached."""
+    files = {
+        "modules/db/main.tf": "",
+        "live/prod/main.tf": 'terraform {\n  backend "s3" {}\n}\nmodule "db" {\n  source = "../../modules/db"\n}\n',
+    }
+    found = reach(files, {"modules/db/main.tf": "# 1\n"})
+    assert (found.units, found.environments) == (("live/prod",), ("production",))

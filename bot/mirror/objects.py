@@ -203,6 +203,7 @@ class GitTree:
     def __init__(self, objects: Objects, commit: str, known: Mapping[str, Entry | None] | None = None) -> None:
         self._objects, self._commit = objects, commit
         self._known = dict(known or {})
+        self._folders: dict[str, Mapping[str, Entry]] = {}
         root = objects.resolve(commit, "tree")
         if root is None:
             raise GitError(f"the commit {commit[:12]} is not in this repository")
@@ -228,6 +229,12 @@ class GitTree:
         self._objects.sizes(entry.oid for entry in entries if entry is not None and entry.is_file)
 
     def list(self, directory: str) -> Mapping[str, Entry]:
+        known = self._folders.get(directory)
+        if known is None:
+            known = self._folders[directory] = self._list(directory)
+        return known
+
+    def _list(self, directory: str) -> Mapping[str, Entry]:
         oid = self.oid
         for name in directory.split("/") if directory else ():
             below = self._objects.tree(oid).get(name)

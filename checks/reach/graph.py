@@ -1,0 +1,220 @@
+"""What depends on what: walked backwards from what changed, without ever building the whole graph.
+
+Each folder's tree object has an index: the keys that any file below it mentions. It follows from the tree's id alone, so between two heads only
+the folders on the way to a changed file are computed again, and a search looks only into folders that mention what it looks for.
+Bounds are counted in files and steps, never in time: the same two trees always give the same reach.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from checks.model import Entry, Tree, Unreadable
+from checks.places import Place, place_of
+from checks.reach.cache import Cache
+from checks.reach.edges import EXTRACTORS, reading
+from checks.reach.edges.base import Extractor, View, folder_of
+
+NODES = 500
+"""Dependents that are followed."""
+DISTANCE = 8
+"""Steps from what changed."""
+MENTIONS = 4000
+"""Mentions of one file that are kept."""
+BLOB = 512 << 10
+"""Bytes of a file that is read for mentions; larger ones are data or generated."""
+CANDIDATES = 200_000
+"""Mentions tried in one search."""
+
+Facts = tuple[tuple[Extractor, str, tuple[str, ...]], ...]
+"""(extractor, mention, keys) of one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file that depends on another."""
+
+    path: str
+    on: str
+    """What it depends on, one step nearer to the change."""
+    reason: str
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """What a search found, nearest first."""
+
+    steps: Mapping[str, Step]
+    cut: str | None = None
+    """Why it is not all, if it is not."""
+
+    def path_to(self, path: str) -> tuple[str, ...]:
+        """The shortest path from a changed file to `path`."""
+        found = [path]
+        while found[-1] in self.steps:
+            found.append(self.steps[found[-1]].on)
+        return tuple(reversed(found))
+
+
+class _Kept:
+    """What was computed before in this process, by object id: forgets what was used longest ago."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: OrderedDict[str, object] = OrderedDict()
+
+    def get(self, key: str) -> object | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: str, value: object) -> None:
+        self._values[key] = value
+        if len(self._values) > self._limit:
+            self._values.popitem(last=False)
+
+
+_COUNTS = _Kept(100_000)
+_INDEXES = _Kept(20_000)
+_FACTS = _Kept(60_000)
+
+
+class Graph:
+    """The dependents in one tree. `cache` keeps the mentions of blobs for other processes."""
+
+    def __init__(self, tree: Tree, view: View, cache: Cache) -> None:
+        self._tree, self._view, self._cache = tree, view, cache
+
+    def scope(self, folder: str, limit: int) -> tuple[str, bool]:
+        """The largest folder at or above `folder` with at most `limit` readable files, and whether that is the whole tree."""
+        best: str | None = None
+        while True:
+            if self._count(folder, None, limit) > limit:
+                return (best if best is not None else folder), False
+            best = folder
+            if not folder:
+                return "", True
+            folder = folder_of(folder)
+
+    def dependents(self, changed: Iterable[str], scopes: Sequence[str]) -> Dependents:
+        """What depends on the changed files, looked for below `scopes`."""
+        steps: dict[str, Step] = {}
+        level = dict.fromkeys(changed)
+        known = set(level)
+        tried = 0
+        for distance in range(1, DISTANCE + 1):
+            wanted: dict[str, list[str]] = {}
+            for path in level:
+                for key in self._names(path):
+                    wanted.setdefault(key, []).append(path)
+            level = {}
+            for source, extractor, mention, targets in self._mentioning(wanted, scopes):
+                tried += len(targets)
+                if tried > CANDIDATES:
+                    return Dependents(steps, f"more than {CANDIDATES:,} mentions were tried")
+                if source in known:
+                    continue
+                on = next((target for target in targets if target != source and extractor.leads(mention, source, target, self._view)), None)
+                if on is not None:
+                    known.add(source)
+                    level[source] = None
+                    steps[source] = Step(source, on, extractor.reason, distance)
+                    if len(steps) >= NODES:
+                        return Dependents(steps, f"{NODES:,} dependents were followed, there may be more")
+            if not level:
+                return Dependents(steps)
+        return Dependents(steps, f"dependents further than {DISTANCE} steps are not followed")
+
+    def _names(self, path: str) -> Iterator[str]:
+        for extractor in EXTRACTORS:
+            yield from (f"{extractor.name} {name}" for name in dict.fromkeys(extractor.names(path, self._view)))
+
+    def _mentioning(self, wanted: Mapping[str, list[str]], scopes: Sequence[str]) -> Iterator[tuple[str, Extractor, str, list[str]]]:
+        keys = frozenset(wanted)
+        for scope in scopes:
+            for path, entry in self._files_with(scope, None, keys):
+                for extractor, mention, own in self._facts(path, entry):
+                    targets = [target for key in own if key in wanted for target in wanted[key]]
+                    if targets:
+                        yield path, extractor, mention, targets
+
+    def _files_with(self, folder: str, oid: str | None, keys: frozenset[str]) -> Iterator[tuple[str, Entry]]:
+        if self._index(folder, oid).isdisjoint(keys):
+            return
+        for name, entry in sorted(self._tree.list(folder).items()):
+            path = f"{folder}/{name}" if folder else name
+            if entry.is_directory and _looked_into(name):
+                yield from self._files_with(path, entry.oid, keys)
+            elif entry.is_file and reading(name):
+                yield path, entry
+
+    def _index(self, folder: str, oid: str | None) -> frozenset[str]:
+        """The keys mentioned below a folder."""
+        known = _INDEXES.get(oid) if oid else None
+        if isinstance(known, frozenset):
+            return known
+        found: set[str] = set()
+        for name, entry in self._tree.list(folder).items():
+            path = f"{folder}/{name}" if folder else name
+            if entry.is_directory and _looked_into(name):
+                found |= self._index(path, entry.oid)
+            elif entry.is_file and reading(name):
+                found.update(key for _, _, keys in self._facts(path, entry) for key in keys)
+        index = frozenset(found)
+        if oid:
+            _INDEXES.put(oid, index)
+        return index
+
+    def _count(self, folder: str, oid: str | None, limit: int) -> int:
+        """How many readable files stand below a folder; stops counting above `limit`."""
+        known = _COUNTS.get(oid) if oid else None
+        if isinstance(known, int):
+            return known
+        count = 0
+        for name, entry in self._tree.list(folder).items():
+            if entry.is_directory and _looked_into(name):
+                count += self._count(f"{folder}/{name}" if folder else name, entry.oid, limit - count)
+            elif entry.is_file and reading(name):
+                count += 1
+            if count > limit:
+                return count
+        if oid:
+            _COUNTS.put(oid, count)
+        return count
+
+    def _facts(self, path: str, entry: Entry) -> Facts:
+        extractors = reading(path.rpartition("/")[2])
+        key = " ".join((entry.oid, *(f"{one.name}{one.version}" for one in extractors)))
+        known = _FACTS.get(key)
+        if isinstance(known, tuple):
+            return known
+        kept = self._cache.get("mentions " + key)
+        lists: list[list[str]] = json.loads(kept) if kept is not None else self._mentions(path, extractors)
+        if kept is None:
+            self._cache.put("mentions " + key, json.dumps(lists).encode())
+        facts = tuple(
+            (one, mention, tuple(f"{one.name} {word}" for word in one.keys(mention)))
+            for one, mentions in zip(extractors, lists, strict=True)
+            for mention in mentions
+        )
+        _FACTS.put(key, facts)
+        return facts
+
+    def _mentions(self, path: str, extractors: Sequence[Extractor]) -> list[list[str]]:
+        try:
+            data = self._tree.read(path) or b""
+        except Unreadable:
+            data = b""
+        if len(data) > BLOB:
+            data = b""
+        return [list(dict.fromkeys(one.mentions(data)))[:MENTIONS] for one in extractors]
+
+
+def _looked_into(name: str) -> bool:
+    """Whether a folder can hold something that is deployed."""
+    return place_of(f"{name}/x") is Place.DEPLOYED
