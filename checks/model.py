@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Hazard(StrEnum):
@@ -284,6 +284,11 @@ class Change:
     def by_path(self) -> Mapping[str, FileChange]:
         """The changed files by their path at head (or at base where deleted)."""
         return {file.path: file for file in self.files}
+
+    @cached_property
+    def memo(self) -> dict[object, Any]:
+        """What detectors worked out for this change and share: computed once, under a key that names it."""
+        return {}
 
     @cached_property
     def _lines(self) -> dict[str, Lines]:

@@ -76,7 +76,7 @@ _HOLDERS = re.compile(r"(?:app|server|router|routes|api|fastify|r|e|mux|group|g|
 
 _HINTS = {
     "script": re.compile(
-        rb"""(?i)procedure|rejectunauthori[sz]ed|strictssl|insecureskip|reject_unauthorized|cors\b|origin\b|access-control|@[a-z]+|ignoreexpiration|contentsecuritypolicy|"""
+        rb"""(?i)procedure|rejectunauthori[sz]ed|strictssl|insecureskip|reject_unauthorized|cors\b|origin\b|access-control|^\s*@\w|ignoreexpiration|contentsecuritypolicy|"""
         rb"""checkserveridentity|algorithms|httponly|hsts|frameguard|\.use\(|\.(?:get|post|put|patch|delete|all|route|options)\(\s*["'`]/|"""
         rb"""^\s*\[?[\w.]*(?:auth|guard|require|limit|permission|role|session|csrf|admin|protect|login)[\w.]*(?:\([^)]*\))?\]?,?\s*$"""
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,18 +39,54 @@ def holds_tests(path: str) -> bool:
 
 
 def test_files(change: Change, files: Sequence[FileChange]) -> list[TestFile]:
-    """The test files among `files`."""
+    """The test files among `files` whose cases may differ; none where no line that differs takes a case away or silences one.
+
+    Read once for all detectors of a change.
+    """
+    key = ("test files", tuple(file.path for file in files))
+    if key not in change.memo:
+        change.memo[key] = _read_all(change, files)
+    found: list[TestFile] = change.memo[key]
+    return found
+
+
+_LESS = re.compile(
+    rb"(?i)\btest|\bit\b|describe|scenario|should|spec|assert|expect|verify|ensure|check|require|raises|panics|fact\b|theory|func\b|\bdef\b|\bfn\b|void|@|\bt\.|#\["
+)
+"""A line that may declare a case or assert something: where one of these goes, something may be lost."""
+_SILENCED = re.compile(
+    rb"(?i)skip|xfail|\bx(?:it|test|describe|context)\b|ignore|disab|pending|todo|\.only|\bf(?:it|describe|context)\b|focus|assume|importorskip|unless|return|exclude|quarantin|flaky"
+)
+
+
+def _read_all(change: Change, files: Sequence[FileChange]) -> list[TestFile]:
+    chosen = [
+        file
+        for file in files
+        if (holds_tests(file.path) or (file.renamed and holds_tests(file.base_path)))
+        and not (file.old and file.new and file.old.oid == file.new.oid)
+    ]
+    if not any(_may_weaken(change, file) for file in chosen):
+        return []
     found = []
-    for file in files:
-        if not (holds_tests(file.path) or (file.renamed and holds_tests(file.base_path))) or (
-            file.old and file.new and file.old.oid == file.new.oid
-        ):
-            continue
+    for file in chosen:
         try:
             found.append(TestFile(file, _suite(change.base_bytes(file), file.base_path), _suite(change.head_bytes(file), file.path)))
         except Unreadable as unread:
             found.append(TestFile(file, EMPTY, EMPTY, unread))
     return found
+
+
+def _may_weaken(change: Change, file: FileChange) -> bool:
+    if file.deleted:
+        return True
+    if file.added:
+        return False
+    try:
+        lines = change.lines(file)
+    except Unreadable:
+        return True
+    return any(_LESS.search(line) for _, line in lines.removed) or any(_SILENCED.search(line) for _, line in lines.added)
 
 
 def _suite(data: bytes | None, path: str) -> Suite:
