@@ -76,18 +76,18 @@ _HOLDERS = re.compile(r"(?:app|server|router|routes|api|fastify|r|e|mux|group|g|
 
 _HINTS = {
     "script": re.compile(
-        rb"""(?i)procedure|rejectunauthori[sz]ed|strictssl|insecureskip|reject_unauthorized|cors\b|origin\b|access-control|^\s*@\w|ignoreexpiration|contentsecuritypolicy|"""
+        rb"""(?im)procedure|rejectunauthori[sz]ed|strictssl|insecureskip|reject_unauthorized|cors\b|origin\b|access-control|^\s*@\w|ignoreexpiration|contentsecuritypolicy|"""
         rb"""checkserveridentity|algorithms|httponly|hsts|frameguard|\.use\(|\.(?:get|post|put|patch|delete|all|route|options)\(\s*["'`]/|"""
         rb"""^\s*\[?[\w.]*(?:auth|guard|require|limit|permission|role|session|csrf|admin|protect|login)[\w.]*(?:\([^)]*\))?\]?,?\s*$"""
     ),
     "python": re.compile(
-        rb"(?i)^\s*@|depends\(|security\(|_classes|mixin|verify|cert|ssl|csrf|cors|origins|debug|middleware|_secure|_httponly|host_key|allowany|apirouter"
+        rb"(?im)^\s*@|depends\(|security\(|_classes|mixin|verify|cert|ssl|csrf|cors|origins|debug|middleware|_secure|_httponly|host_key|allowany|apirouter"
     ),
     "go": re.compile(
-        rb"(?i)insecure|origins|\.(?:use|with|get|post|put|patch|delete|handle|handlefunc|any|method)\(|^\s*[\w.]*(?:auth|guard|require|limit|csrf|session)[\w.]*(?:\([^)]*\))?,\s*$"
+        rb"(?im)insecure|origins|\.(?:use|with|get|post|put|patch|delete|handle|handlefunc|any|method)\(|^\s*[\w.]*(?:auth|guard|require|limit|csrf|session)[\w.]*(?:\([^)]*\))?,\s*$"
     ),
-    "java": re.compile(rb"(?i)^\s*@|csrf|permitall|hostname|origin|headers\("),
-    "ruby": re.compile(rb"(?i)_action|_filter|forgery|verify_|unauthenticated|skip_auth|force_ssl|consider_all"),
+    "java": re.compile(rb"(?im)^\s*@|csrf|permitall|hostname|origin|headers\("),
+    "ruby": re.compile(rb"(?im)_action|_filter|forgery|verify_|unauthenticated|skip_auth|force_ssl|consider_all"),
 }
 
 
@@ -102,7 +102,14 @@ _WORDS = re.compile(
 def speaks_of_guards(lines: Iterable[bytes], path: str) -> bool:
     """Whether any of these lines may speak of guards: where none that differs does, the facts of both sides are the same."""
     expression = _HINTS.get(language_of(path) or "", _HINTS["script"])
-    return any(expression.search(line) and _WORDS.search(line) for line in lines)
+    text = b"\n".join(lines)
+    if not _WORDS.search(text):
+        return False
+    for found in expression.finditer(text):
+        start, end = text.rfind(b"\n", 0, found.start() + 1) + 1, text.find(b"\n", found.end())
+        if _WORDS.search(text, start, end if end >= 0 else len(text)):
+            return True
+    return False
 
 
 def _is_guard(name: str) -> bool:
