@@ -9,9 +9,8 @@ from bot.mirror.change import RepositoryError, find
 from bot.mirror.objects import GitTree, Objects
 
 if TYPE_CHECKING:
-    from checks.authority.answers import Answer
-
     from bot.commands import Call
+    from checks.authority.answers import Answer
 
 
 def answer_text(directory: Path, revision: str | None) -> str:
@@ -23,11 +22,9 @@ def answer_text(directory: Path, revision: str | None) -> str:
 
 def answer_json(directory: Path, revision: str | None) -> str:
     """The answers for a revision of a local repository, as JSON. Raises `RepositoryError`."""
-    import json
-
     from checks.authority.answers import as_json
 
-    return json.dumps(as_json(_answers(directory, revision)), indent=1)
+    return as_json(_answers(directory, revision))
 
 
 def _answers(directory: Path, revision: str | None) -> tuple[Answer, ...]:

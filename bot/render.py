@@ -55,7 +55,14 @@ def title(report: Report) -> str:
 def summary(report: Report) -> str:
     """The gate's summary in Markdown: verdict, what turns it green, effects, reach, attribution, what was not analysed, the gate itself."""
     assessment = report.assessment
-    parts = [f"**{_HEAD[report.verdict.state]}**", *_mistakes(assessment), *_requirements(report), *_effects(assessment), *_facts(report)]
+    parts = [
+        f"**{_HEAD[report.verdict.state]}**",
+        *_mistakes(assessment),
+        *_requirements(report),
+        *_effects(assessment),
+        *_agents(assessment),
+        *_facts(report),
+    ]
     return cut("\n\n".join(part for part in parts if part))
 
 
@@ -163,6 +170,21 @@ def _effect_line(effect: Effect) -> str:
     words = ", ".join((effect.severity.value, effect.confidence.value, f"reversible: {effect.reversible.value}"))
     change = f" {code(effect.before)} → {code(effect.after or 'nothing')}." if effect.before is not None else ""
     return f"- {_SEVERITY_MARK[effect.severity]} **{effect.rule}** {code(effect.subject, 160)}: {markdown(effect.message, 600)}{change} {where} ({words}; `{effect.id}`)"
+
+
+def _agents(assessment: Assessment) -> Iterable[str]:
+    if assessment.agents:
+        lines = []
+        for one in assessment.agents[:10]:
+            unasked = (
+                f"; unasked it may {', '.join(markdown(action, 80) for action in one.unasked[:6])}"
+                if one.unasked
+                else "; no high-risk action unasked"
+            )
+            lines.append(
+                f"- **{markdown(one.title, 120)}**: {one.alone} grants{unasked}. Can it edit its own limits? {markdown(one.own_limits, 200)}"
+            )
+        yield "### What these agents may do on the base branch\n\n" + "\n".join(lines) + "\n\n`/interlock agents` tells the whole."
 
 
 def _facts(report: Report) -> Iterable[str]:

@@ -57,6 +57,10 @@ def as_json(report: Report) -> dict[str, Any]:
             "milliseconds": assessment.analysis.milliseconds,
         },
         "mistakes": [{"path": mistake.path, "line": mistake.line, "message": mistake.message} for mistake in assessment.mistakes],
+        "agents": [
+            {"agent": one.agent, "title": one.title, "alone": one.alone, "unasked": list(one.unasked), "own_limits": one.own_limits}
+            for one in assessment.agents
+        ],
         "gate": list(report.gate),
         "verdict": {"state": report.verdict.state.value, "unmet": list(report.verdict.unmet), "summary": report.verdict.summary},
     }

@@ -12,6 +12,7 @@ from checks.effects import effects_of
 from checks.evidence import Evidence
 from checks.model import (
     Account,
+    AgentAtBase,
     Analysis,
     Assessment,
     Attribution,
@@ -74,6 +75,7 @@ def assess(change: Change, policy: Policy) -> Assessment:
         analysis=_analysis(change, effects, started),
         mistakes=policy.mistakes,
         proofs=tuple(_proofs(demands, effects, change)),
+        agents=_agents(change, attribution, effects),
     )
 
 
@@ -138,6 +140,26 @@ def _analysis(change: Change, effects: tuple[Effect, ...], started: float) -> An
         analysed=len(change.files) - len({item.path for item in unjudged} & change.by_path.keys()),
         not_analysed=unjudged,
         milliseconds=round((time.perf_counter() - started) * 1000),
+    )
+
+
+def _agents(change: Change, attribution: Attribution, effects: Iterable[Effect]) -> tuple[AgentAtBase, ...]:
+    """What the agents concerned may do under the base branch: those that wrote the change, or all where some agent's limits change."""
+    touched = any(effect.hazard in (Hazard.AGENT_WIDENED, Hazard.AGENT_UNGUARDED) for effect in effects)
+    if not touched and not attribution.agents:
+        return ()
+    from checks.authority.answers import answers
+
+    return tuple(
+        AgentAtBase(
+            answer.agent,
+            answer.title,
+            len(answer.alone),
+            tuple(action for action, decision in answer.destructive if decision == "auto"),
+            answer.own_limits,
+        )
+        for answer in answers(change.tip)
+        if touched or answer.agent in attribution.agents
     )
 
 

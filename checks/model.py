@@ -544,6 +544,20 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentAtBase:
+    """What one agent may do under the base branch's configuration, in short."""
+
+    agent: str
+    title: str
+    alone: int
+    """Grants it has unasked."""
+    unasked: tuple[str, ...]
+    """High-risk actions that it may take without anyone being asked, in words."""
+    own_limits: str
+    """Whether it can edit its own limits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """All that follows from the change and the policy alone: the same for the same two trees, for ever."""
 
@@ -559,6 +573,8 @@ class Assessment:
     mistakes: tuple[Mistake, ...] = ()
     proofs: tuple[tuple[str, str, Proof], ...] = ()
     """(safeguard, effect id, proof) that the two trees alone can give."""
+    agents: tuple[AgentAtBase, ...] = ()
+    """The agents the base branch configures: looked at where an agent wrote the change or gains by it."""
 
 
 @dataclass(frozen=True, slots=True)
