@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import zstandard
 
 from bot.commands import look_at_comment
-from bot.github.client import RateLimited
+from bot.github.client import ApiError, RateLimited
 from bot.pipeline import NotNow, Tools, look_at_commit, look_at_pull, tell_failure
 from bot.store import LostLease, Work
 from bot.triggers import BadPayload, read, triggers
@@ -25,6 +25,8 @@ logger = logging.getLogger("interlock.worker")
 LEASE = 25.0
 """Seconds a lease lasts without being renewed: a dead worker's work is taken over after at most that."""
 TRIES = 6
+GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404)})
+"""Refusals that say there is nothing to look at: the App is not installed there (any more), or the pull request never was."""
 IDLE = 5.0
 """Seconds between two looks at the table when nothing woke the worker: other processes may have put work there."""
 
@@ -147,6 +149,12 @@ class Workers:
         except RateLimited as limited:
             logger.warning("%s waits %.0f s: %s", work.key, limited.seconds, limited)
             await asyncio.to_thread(store.retry, work, limited.seconds + random.uniform(0, 5), str(limited))  # noqa: S311 - jitter
+        except ApiError as error:
+            if (error.call, error.status) in GONE:
+                logger.info("%s is gone, or the App may not see it any more: %s", work.key, error)
+                await asyncio.to_thread(store.finish, work)
+            else:
+                await self._failed(work, error)
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(store.retry, work, 0.0, "the server stopped"))
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 from pathlib import Path
 
@@ -140,6 +141,24 @@ def test_a_forced_push_is_judged_anew(house: House) -> None:
     second = house.repo.commit("work", {"README.md": "# y\n", "infra/prod/main.tf": DATABASE + TOPIC}, "Other", author="robin", amend=True)
     house.settle()
     assert (house.verdict(first), house.verdict(second)) == ("failure", "success")
+
+
+def test_a_delivery_about_an_unknown_repository_leads_nowhere(house: House) -> None:
+    """A signed delivery speaks of a repository the App is not installed on: nothing is posted, nothing is left behind."""
+    for name, number in (("acme/unknown", 1), ("acme/shop", 999)):
+        payload = {
+            "action": "opened",
+            "repository": {"id": 1, "full_name": name},
+            "installation": {"id": house.installation.id},
+            "pull_request": {"number": number},
+        }
+        body = json.dumps(payload).encode()
+        signature = "sha256=" + hmac.new(house.app.webhook_secret.encode(), body, "sha256").hexdigest()
+        headers = {"X-GitHub-Event": "pull_request", "X-GitHub-Delivery": f"g-{number}", "X-Hub-Signature-256": signature}
+        assert httpx.post(f"{house.server.url}/webhook", content=body, headers=headers).status_code == 202
+    house.settle()
+    assert house.server.app.store.dead_letters() == []
+    assert house.server.app.store.waiting()["waiting"] == 0
 
 
 def test_an_empty_pull_request_passes(house: House) -> None:
