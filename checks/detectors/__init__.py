@@ -139,6 +139,11 @@ REGISTER: dict[str, tuple[str, ...]] = {
         "**/cron.d/*",
     ),
     "dockerfile": ("{Dockerfile,Containerfile}", "{Dockerfile,Containerfile}.*", "*.{dockerfile,containerfile}"),
+    "api_contracts": (
+        "*.{proto,graphql,graphqls,gql}",
+        "*{openapi,swagger,asyncapi,api,apis,spec,oas}*.{yaml,yml,json}",
+        "**/{openapi,swagger,asyncapi,api,apis,oas,spec}/**/*.{yaml,yml,json}",
+    ),
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
     "workflow_supply": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "workflow_checks": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
