@@ -200,3 +200,17 @@ def test_the_command_starts_no_more_than_it_must(repository: Repository) -> None
         [sys.executable, "-c", code, str(repository.folder)], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_older_git_gives_the_same(repository: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git from before 2.36 answers each kind of question in a process of its own; the report is the same."""
+    repository.branch("tidy")
+    repository.commit({"infra/prod/main.tf": TOPIC})
+    reports = []
+    for number in ((2, 39), (2, 34)):
+        monkeypatch.setattr("bot.mirror.objects.version", lambda number=number: number)
+        _, out, _ = say(capsys, "--repo", str(repository.folder), "--format", "json")
+        report = json.loads(out)
+        report["analysis"].pop("milliseconds")
+        reports.append(report)
+    assert reports[0] == reports[1]

@@ -5,15 +5,18 @@ Format of the answers: git-scm.com/docs/git-cat-file ("BATCH OUTPUT"); of trees 
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from bot.mirror.runner import GitError, GitLimit, Watchdog, end, is_oid, run, start
+from bot.mirror.runner import GitError, GitLimit, Watchdog, end, is_oid, run, start, version
 from checks.model import Commit, Entry, Identity, Unreadable
 
+COMMANDS_SINCE = (2, 36)
+"""The git that first took several kinds of questions in one `cat-file`; older ones get a process for each kind."""
 BLOB_LIMIT = 32 << 20
 """Bytes of one blob that are ever read into memory."""
 TREE_LIMIT = 16 << 20
@@ -31,8 +34,12 @@ class Objects:
         """`bring` fetches contents that this copy left out; without it they are missing."""
         self.git_dir = git_dir
         self._bring = bring
-        self._child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True)
-        self._watchdog = Watchdog(self._child)
+        if version() >= COMMANDS_SINCE:
+            child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True)
+            self._infos, self._contents = _Pipe(child, "info ", "flush\n"), _Pipe(child, "contents ", "flush\n")
+        else:
+            self._infos = _Pipe(start(git_dir, "cat-file", "--batch-check", stdin=True))
+            self._contents = _Pipe(start(git_dir, "cat-file", "--batch", stdin=True))
         self._lock = threading.RLock()
         self._sizes: dict[str, int] = {}
         self._blobs: dict[str, bytes] = {}
@@ -49,15 +56,15 @@ class Objects:
 
     def close(self) -> None:
         """End the git process. May be called twice."""
-        self._watchdog.stop()
-        end(self._child)
+        self._infos.close()
+        self._contents.close()
 
     def resolve(self, name: str, kind: str = "commit") -> str | None:
         """The id of the object that a revision expression names, None if there is none. The name never reaches a command line."""
         if not name or "\n" in name or "\0" in name or len(name) > 1000:
             return None
-        with self._lock:
-            answer = self._ask_one(f"info {name}^{{{kind}}}")
+        with self._lock, self._infos:
+            answer = self._infos.ask([f"{name}^{{{kind}}}"])[0]
         return None if answer is None else answer[0]
 
     def sizes(self, oids: Iterable[str]) -> None:
@@ -71,13 +78,11 @@ class Objects:
                 self._ask_sizes(absent)
 
     def _ask_sizes(self, wanted: Sequence[str]) -> None:
-        with self._watchdog:
-            for start_at in range(0, len(wanted), 400):
-                batch = wanted[start_at : start_at + 400]
-                self._send("".join(f"info {oid}\n" for oid in batch))
-                for oid in batch:
-                    header = self._header()
-                    self._sizes[oid] = int(header[2]) if len(header) == 3 else -1
+        with self._infos:
+            for at in range(0, len(wanted), 400):
+                batch = wanted[at : at + 400]
+                for oid, header in zip(batch, self._infos.ask(batch), strict=True):
+                    self._sizes[oid] = int(header[2]) if header else -1
 
     def size(self, oid: str) -> int:
         """Bytes of a blob; -1 if it is not there."""
@@ -119,49 +124,67 @@ class Objects:
         oid = self.resolve(name, "blob")
         return None if oid is None or self.size(oid) > limit else self.blob(oid, name).decode("utf-8", "replace")
 
-    def _ask_one(self, line: str) -> tuple[str, str, int] | None:
-        with self._watchdog:
-            self._send(line + "\n")
-            header = self._header()
-        return (header[0], header[1], int(header[2])) if len(header) == 3 and is_oid(header[0]) else None
-
     def _content(self, oid: str, path: str, limit: int) -> bytes:
         size = self.size(oid)
         if not 0 <= size <= limit:
             raise Unreadable(
                 path, "it is missing from this copy of the repository" if size < 0 else f"{size:,} bytes are over the limit of {limit:,}"
             )
-        with self._watchdog:
-            self._send(f"contents {oid}\n")
-            header = self._header()
-            if len(header) != 3:
+        with self._contents:
+            if self._contents.ask([oid])[0] is None:
                 raise Unreadable(path, "its content is not in this copy of the repository")
-            assert self._child.stdout is not None
-            content = self._child.stdout.read(size + 1)
+            content = self._contents.take(size + 1)
         if len(content) != size + 1:
             raise GitLimit("git ended while it gave an object")
         self.bytes_read += size
         return content[:-1]
 
-    def _send(self, text: str) -> None:
+
+class _Pipe:
+    """Questions to one `git cat-file` and its answers; used as a block, it is watched for answers that take too long."""
+
+    def __init__(self, child: subprocess.Popen[bytes], prefix: str = "", tail: str = "") -> None:
+        self._child, self._prefix, self._tail = child, prefix, tail
+        self._watchdog = Watchdog(child)
+
+    def __enter__(self) -> _Pipe:
+        self._watchdog.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.__exit__()
+
+    def close(self) -> None:
+        """End the process. May be called twice."""
+        self._watchdog.stop()
+        end(self._child)
+
+    def ask(self, names: Sequence[str]) -> list[tuple[str, str, str] | None]:
+        """For each name its (id, kind, size), or None where there is no such object."""
         assert self._child.stdin is not None
+        text = "".join(f"{self._prefix}{name}\n" for name in names) + self._tail
         try:
-            self._child.stdin.write(text.encode("utf-8", "surrogateescape") + b"flush\n")
+            self._child.stdin.write(text.encode("utf-8", "surrogateescape"))
             self._child.stdin.flush()
         except (BrokenPipeError, ValueError):
-            raise GitError("git ended early: is this a whole repository, and git 2.36 or newer?") from None
+            raise self._ended() from None
+        return [self._header() for _ in names]
 
-    def _header(self) -> list[str]:
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        assert self._child.stdout is not None
+        return self._child.stdout.read(size)
+
+    def _header(self) -> tuple[str, str, str] | None:
         assert self._child.stdout is not None
         line = self._child.stdout.readline()
         if not line:
-            raise (
-                GitLimit("git took too long")
-                if self._watchdog.expired
-                else GitError("git ended early: is this a whole repository, and git 2.36 or newer?")
-            )
+            raise self._ended()
         words = line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ")
-        return words if len(words) == 3 and words[2].isdigit() else []
+        return (words[0], words[1], words[2]) if len(words) == 3 and words[2].isdigit() and is_oid(words[0]) else None
+
+    def _ended(self) -> GitError:
+        return GitLimit("git took too long") if self._watchdog.expired else GitError("git ended early: is this a whole repository?")
 
 
 def _parse_tree(content: bytes, width: int) -> Mapping[str, Entry]:

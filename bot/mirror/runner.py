@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 MEMORY = 2 << 30
@@ -67,6 +68,19 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "GIT_ALLOW_PROTOCOL": "none",
         **(extra or {}),
     }
+
+
+@lru_cache(maxsize=1)
+def version() -> tuple[int, int]:
+    """The version of the git on the search path: (2, 39). Raises `GitError` where there is none."""
+    try:
+        words = subprocess.run(["git", "version"], capture_output=True, env=environment(), timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        raise GitError("git is not installed, or not on the search path") from None
+    found = re.search(rb"(\d+)\.(\d+)", words)
+    if not found:
+        raise GitError("git does not say its version")
+    return int(found[1]), int(found[2])
 
 
 def is_oid(text: str) -> bool:
