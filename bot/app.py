@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -14,6 +15,8 @@ from starlette.routing import Route
 from bot.github.client import Api
 from bot.inbox import Inbox
 from bot.mirror.mirrors import Mirrors
+from bot.pages.site import Site
+from bot.pages.web import Headers
 from bot.pipeline import Tools
 from bot.settings import Settings
 from bot.store import Store
@@ -32,8 +35,11 @@ class App:
         self.tools: Tools | None = None
         self.workers: Workers | None = None
         self._inbox: Inbox | None = None
+        self._api: Api | None = None
         self._webhook = Webhook((), None, settings.missing)
-        self._pages = Starlette(routes=self._routes(), lifespan=self._lifespan)
+        self.site = Site(self)
+        pages = Starlette(routes=self._routes(), lifespan=self._lifespan, exception_handlers=self.site.errors())
+        self._pages = Headers(pages, lambda: self.settings.public_url.startswith("https://"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/webhook":
@@ -42,32 +48,47 @@ class App:
             await self._pages(scope, receive, send)
 
     def _routes(self) -> list[Route]:
-        return [Route("/healthz", self._alive), Route("/livez", self._alive), Route("/readyz", self._ready), Route("/", self._front)]
+        return [Route("/healthz", self._alive), Route("/livez", self._alive), Route("/readyz", self._ready), *self.site.routes()]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        settings = self.settings
-        if settings.credentials is None:
-            logger.warning("no credentials: deliveries are refused until %s are set", ", ".join(settings.missing))
+        if self.settings.credentials is None:
+            logger.warning("no credentials: deliveries are refused until %s are set", ", ".join(self.settings.missing))
+        else:
+            self._begin()
+        try:
             yield
+        finally:
+            await self._end()
+            await self.site.guard.close()
             self.store.close()
-            return
-        api = Api(settings.credentials, settings.api_url)
+
+    async def adopt(self, settings: Settings) -> None:
+        """Work with other settings from now on: the setup page stored credentials."""
+        await self._end()
+        self.settings = settings
+        self._begin()
+
+    def _begin(self) -> None:
+        settings = self.settings
+        assert settings.credentials is not None
+        self._api = Api(settings.credentials, settings.api_url)
         self.tools = Tools(
-            api, Mirrors(settings.data / "mirrors", settings.mirror_quota), self.store, settings.github_url, settings.public_url
+            self._api, Mirrors(settings.data / "mirrors", settings.mirror_quota), self.store, settings.github_url, settings.public_url
         )
         self.workers = Workers(self.tools, settings.workers)
         self._inbox = Inbox(self.store, self.workers.wake)
         self._webhook = Webhook(settings.credentials.webhook_secrets, self._inbox)
         self.workers.start()
-        try:
-            yield
-        finally:
-            self._webhook = Webhook((), None, ("a server that is not stopping",))
+
+    async def _end(self) -> None:
+        self._webhook = Webhook((), None, ("a server that is not stopping",))
+        if self._inbox is not None:
             self._inbox.close()
+        if self.workers is not None:
             await self.workers.stop()
-            await api.close()
-            self.store.close()
+        if self._api is not None:
+            await self._api.close()
 
     async def _alive(self, _: Request) -> Response:
         """The process turns."""
@@ -82,9 +103,6 @@ class App:
         waiting = self.store.waiting()
         return PlainTextResponse(f"ready: {waiting['waiting']:.0f} waiting, {waiting['taken']:.0f} taken, {waiting['dead']:.0f} dead\n")
 
-    async def _front(self, _: Request) -> Response:
-        return PlainTextResponse("Interlock: stops dangerous pull requests until automatic safeguards are proven.\n")
-
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Run the server until it is told to stop."""
@@ -92,8 +110,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    app = App(settings)
+    invitation = app.site.setup.invite()
+    if invitation:
+        print(
+            f"interlock: set it up at {settings.public_url or f'http://{host}:{port}'}{invitation} (works once)",
+            file=sys.stderr,
+            flush=True,
+        )
     uvicorn.run(
-        App(settings),
+        app,
         host=host,
         port=port,
         log_level="warning",

@@ -59,6 +59,8 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
     repository = tools.api.installation(work.installation, work.repository)
     answer = await repository.ask("pull", number=number)
     if answer.get("state") != "open":
+        if answer.get("merged"):
+            tools.store.remember(f"merged/{work.repository}/{number}", str(answer["head"]["sha"]))
         return None
     pull, head, base_ref = pull_of(answer), str(answer["head"]["sha"]), str(answer["base"]["ref"])
     publisher = Publisher(repository, tools.store, tools.public_url)

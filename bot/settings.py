@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -25,6 +27,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("INTERLOCK_PRIVATE_KEY_FILE", "", "A file with the private key, instead"),
     Setting("INTERLOCK_WEBHOOK_SECRET", "", "The webhook's secret", secret=True),
     Setting("INTERLOCK_WEBHOOK_SECRET_PREVIOUS", "", "The secret before it, while it is being changed", secret=True),
+    Setting("INTERLOCK_CLIENT_ID", "", "The App's client id, with which people sign in to the pages"),
+    Setting("INTERLOCK_CLIENT_SECRET", "", "The App's client secret", secret=True),
+    Setting("INTERLOCK_PRIVATE", "", "`behind-proxy`: whoever reaches this server may see every page, without signing in"),
     Setting("INTERLOCK_GITHUB_URL", "https://github.com", "Where repositories are cloned from"),
     Setting("INTERLOCK_API_URL", "", "The API's address (default: made from INTERLOCK_GITHUB_URL)"),
     Setting("INTERLOCK_PUBLIC_URL", "", "The address people reach this server at, for links"),
@@ -48,6 +53,14 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """What people sign in to the pages with."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the server is told from outside."""
 
@@ -61,12 +74,21 @@ class Settings:
     workers: int
     mirror_quota: int
     """Bytes."""
+    client: Client | None = None
+    behind_proxy: bool = False
+    """Whether a proxy in front decides who may see the pages."""
+    stored: bool = False
+    """Whether the credentials are those that the setup page stored."""
 
 
 def read_settings(environment: MutableMapping[str, str] | None = None) -> Settings:
     """The settings of an environment, whose secrets are removed from it. Raises `SettingsError`."""
     env = os.environ if environment is None else environment
-    values = {setting.name: env.get(setting.name, setting.default).strip() for setting in SETTINGS}
+    data = Path(env.get("INTERLOCK_DATA", "").strip() or "var").absolute()
+    kept = read_kept(data)
+    stored = bool(kept) and not any(env.get(name, "").strip() for name in IDENTITY)
+    told = kept if stored else {}
+    values = {setting.name: (env.get(setting.name, "") or told.get(setting.name) or setting.default).strip() for setting in SETTINGS}
     for setting in SETTINGS:
         if setting.secret:
             env.pop(setting.name, None)
@@ -79,10 +101,66 @@ def read_settings(environment: MutableMapping[str, str] | None = None) -> Settin
         github_url=github,
         api_url=api,
         public_url=values["INTERLOCK_PUBLIC_URL"].rstrip("/"),
-        data=Path(values["INTERLOCK_DATA"]).absolute(),
+        data=data,
         workers=_number("INTERLOCK_WORKERS", values["INTERLOCK_WORKERS"], 1, 64),
         mirror_quota=_number("INTERLOCK_MIRROR_QUOTA", values["INTERLOCK_MIRROR_QUOTA"], 1, 100_000) << 30,
+        client=_client(values),
+        behind_proxy=_behind_proxy(values["INTERLOCK_PRIVATE"]),
+        stored=stored and credentials is not None,
     )
+
+
+KEPT = "credentials.json"
+"""Where the setup page stores the App's credentials, in the data directory: readable by the server's own user alone."""
+IDENTITY = ("INTERLOCK_APP_ID", "INTERLOCK_PRIVATE_KEY", "INTERLOCK_PRIVATE_KEY_FILE")
+"""Any of these in the environment: the stored credentials are left alone."""
+
+
+def read_kept(data: Path) -> dict[str, str]:
+    """The settings that the setup page stored; empty if it stored none. Raises `SettingsError`."""
+    path = data / KEPT
+    try:
+        mode = path.stat().st_mode
+        if mode & 0o077:
+            raise SettingsError(f"{path} can be read by others: chmod 600 {path}")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise SettingsError(f"{path} cannot be read: it is what the setup page stored") from None
+    names = {setting.name for setting in SETTINGS}
+    if not isinstance(values, dict) or not all(name in names and isinstance(value, str) for name, value in values.items()):
+        raise SettingsError(f"{path} is not what the setup page stored")
+    return values
+
+
+def keep(data: Path, values: dict[str, str]) -> None:
+    """Store settings in the data directory, readable by this user alone, whole or not at all."""
+    data.mkdir(parents=True, exist_ok=True)
+    path = data / KEPT
+    scratch = path.with_suffix(".new")
+    with contextlib.suppress(FileNotFoundError):
+        scratch.unlink()
+    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def _client(values: dict[str, str]) -> Client | None:
+    given = values["INTERLOCK_CLIENT_ID"], values["INTERLOCK_CLIENT_SECRET"]
+    if not any(given):
+        return None
+    if not all(given):
+        raise SettingsError("INTERLOCK_CLIENT_ID and INTERLOCK_CLIENT_SECRET are set together or not at all")
+    return Client(*given)
+
+
+def _behind_proxy(value: str) -> bool:
+    if value not in ("", "behind-proxy"):
+        raise SettingsError(f"INTERLOCK_PRIVATE is empty or behind-proxy; it is {value[:40]!r}")
+    return bool(value)
 
 
 def api_of(github: str) -> str:

@@ -39,6 +39,10 @@ SCHEMA: tuple[str, ...] = (
     create table assessments (key text primary key, made real not null, body text not null) without rowid;
     create table facts (name text primary key, value text not null) without rowid;
     """,
+    """
+    create table sessions (id text primary key, expires real not null, body text not null) without rowid;
+    create index sessions_end on sessions (expires)
+    """,
 )
 """One script a version; a database is brought up step by step and never down."""
 
@@ -97,6 +101,20 @@ class Record:
     report: str
     previous: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A record without its texts: for lists and plots."""
+
+    id: str
+    made: float
+    repository: str
+    pull: int | None
+    base_ref: str
+    head: str
+    state: str
+    score: int
 
 
 class LostLease(Exception):
@@ -338,6 +356,24 @@ class Store:
         with self._lock:
             return [_record(row) for row in self._db.execute(query, [value for _, value in chosen])]
 
+    def lines(self, repository: str, limit: int = 2000) -> list[Line]:
+        """The newest records of a repository without their texts, newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                """select id, made, repository, pull, base_ref, head, state, score from records
+                where repository = ? order by rowid desc limit ?""",
+                (repository, limit),
+            ).fetchall()
+        return [Line(*(row[name] for name in ("id", "made", "repository", "pull", "base_ref", "head", "state", "score"))) for row in rows]
+
+    def repositories(self, limit: int = 200) -> list[tuple[str, float]]:
+        """Repositories that have records, and when the newest was made, the newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "select repository, max(made) as newest from records group by repository order by newest desc limit ?", (limit,)
+            ).fetchall()
+        return [(row["repository"], row["newest"]) for row in rows]
+
     def every_record(self) -> Iterator[Record]:
         """All records in the order they were made."""
         last = 0
@@ -362,6 +398,25 @@ class Store:
         """Remember a small value."""
         with self._transaction() as db:
             db.execute("insert into facts values (?, ?) on conflict (name) do update set value = excluded.value", (name, json.dumps(value)))
+
+    # Sessions of people who look at the pages: the key is a digest of what the cookie holds
+
+    def put_session(self, key: str, body: str, expires: float) -> None:
+        """Keep a session; those that have ended go."""
+        with self._transaction() as db:
+            db.execute("delete from sessions where expires <= ?", (self._clock(),))
+            db.execute("insert or replace into sessions values (?, ?, ?)", (key, expires, body))
+
+    def session(self, key: str) -> str | None:
+        """A session that has not ended."""
+        with self._lock:
+            row = self._db.execute("select body from sessions where id = ? and expires > ?", (key, self._clock())).fetchone()
+        return row["body"] if row else None
+
+    def end_session(self, key: str) -> None:
+        """End a session."""
+        with self._transaction() as db:
+            db.execute("delete from sessions where id = ?", (key,))
 
     def assessment(self, key: str) -> str | None:
         """A kept assessment."""

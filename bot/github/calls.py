@@ -20,6 +20,12 @@ class Call:
 
 CALLS: dict[str, Call] = {
     "app": Call("GET", "/app", None),
+    "installations": Call("GET", "/app/installations", None),
+    "hook-deliveries": Call("GET", "/app/hook/deliveries", None),
+    "manifest": Call("POST", "/app-manifests/{code}/conversions", None),
+    "user": Call("GET", "/user", None),
+    "repository": Call("GET", "/repos/{owner}/{repo}", ("metadata", "read")),
+    "installed-on": Call("GET", "/repos/{owner}/{repo}/installation", None),
     "token": Call("POST", "/app/installations/{installation}/access_tokens", None),
     "pull": Call("GET", "/repos/{owner}/{repo}/pulls/{number}", ("pull_requests", "read")),
     "pulls": Call("GET", "/repos/{owner}/{repo}/pulls", ("pull_requests", "read")),
