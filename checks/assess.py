@@ -55,11 +55,11 @@ _EVERYWHERE = frozenset(
 """Hazards that do not get milder because a path says "development": they act on the repository, not on an environment."""
 
 
-def assess(change: Change, policy: Policy) -> Assessment:
-    """All that follows from the two trees and the policy alone."""
+def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None) -> Assessment:
+    """All that follows from the two trees and the policy alone. `found` are the change's effects where they are known already."""
     started = time.perf_counter()
     attribution = attribute(change)
-    effects = tuple(sorted((placed(effect, policy) for effect in effects_of(change)), key=_worst_first))
+    effects = tuple(sorted((placed(effect, policy) for effect in (effects_of(change) if found is None else found)), key=_worst_first))
     reach = reach_of(change, effects, policy)
     demands = tuple(_demands(effects, policy, attribution, change.pull.author if change.pull else None))
     return Assessment(

@@ -15,7 +15,7 @@ from checks.policy import Policy
 from checks.reach.cache import Cache, Memory
 from checks.reach.edges.base import View, folder_of
 from checks.reach.environments import environments_of
-from checks.reach.graph import Dependents, Graph
+from checks.reach.graph import NODES, Dependents, Graph
 from checks.reach.owners import owners_of
 from checks.reach.settings import settings_paths
 from checks.reach.units import Unit, jobs_of, ships, units_of
@@ -28,6 +28,8 @@ SMALL = 1000
 """Files read for dependents where no effect is moderate."""
 LARGE = 12_000
 """Files read for dependents where one is."""
+NEAR = 150
+"""Dependents followed where no effect is moderate: more would not change the score."""
 SHOWN = 8
 """Shortest paths that are kept."""
 
@@ -67,7 +69,7 @@ def _dependents(change: Change, effects: Sequence[Effect], paths: Sequence[str],
             scope, whole = graph.scope(folder, LARGE if serious else SMALL)
             scopes = {one: None for one in scopes if scope and not one.startswith(scope + "/")} | {scope: None}
             cut |= not whole
-    return graph.dependents(changed[:STARTS], sorted(scopes)), cut
+    return graph.dependents(changed[:STARTS], sorted(scopes), NODES if serious else NEAR), cut
 
 
 def _can_be_used(path: str) -> bool:

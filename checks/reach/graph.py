@@ -19,7 +19,7 @@ from checks.reach.edges import EXTRACTORS, reading
 from checks.reach.edges.base import Extractor, View, folder_of
 
 NODES = 500
-"""Dependents that are followed."""
+"""Dependents that are followed at most."""
 DISTANCE = 8
 """Steps from what changed."""
 MENTIONS = 4000
@@ -29,8 +29,8 @@ BLOB = 512 << 10
 CANDIDATES = 200_000
 """Mentions tried in one search."""
 
-Facts = tuple[tuple[Extractor, str, tuple[str, ...]], ...]
-"""(extractor, mention, keys) of one file."""
+Facts = tuple[frozenset[str], tuple[tuple[Extractor, str, tuple[str, ...]], ...]]
+"""All keys of one file, and (extractor, mention, keys) of each mention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class Graph:
                 return "", True
             folder = folder_of(folder)
 
-    def dependents(self, changed: Iterable[str], scopes: Sequence[str]) -> Dependents:
-        """What depends on the changed files, looked for below `scopes`."""
+    def dependents(self, changed: Iterable[str], scopes: Sequence[str], limit: int = NODES) -> Dependents:
+        """What depends on the changed files, looked for below `scopes`, at most `limit` files."""
         steps: dict[str, Step] = {}
         level = dict.fromkeys(changed)
         known = set(level)
@@ -124,8 +124,8 @@ class Graph:
                     known.add(source)
                     level[source] = None
                     steps[source] = Step(source, on, extractor.reason, distance)
-                    if len(steps) >= NODES:
-                        return Dependents(steps, f"{NODES:,} dependents were followed, there may be more")
+                    if len(steps) >= limit:
+                        return Dependents(steps, f"{limit:,} dependents were followed, there may be more")
             if not level:
                 return Dependents(steps)
         return Dependents(steps, f"dependents further than {DISTANCE} steps are not followed")
@@ -138,7 +138,10 @@ class Graph:
         keys = frozenset(wanted)
         for scope in scopes:
             for path, entry in self._files_with(scope, None, keys):
-                for extractor, mention, own in self._facts(path, entry):
+                every, mentions = self._facts(path, entry)
+                if every.isdisjoint(keys):
+                    continue
+                for extractor, mention, own in mentions:
                     targets = [target for key in own if key in wanted for target in wanted[key]]
                     if targets:
                         yield path, extractor, mention, targets
@@ -164,7 +167,7 @@ class Graph:
             if entry.is_directory and _looked_into(name):
                 found |= self._index(path, entry.oid)
             elif entry.is_file and reading(name):
-                found.update(key for _, _, keys in self._facts(path, entry) for key in keys)
+                found |= self._facts(path, entry)[0]
         index = frozenset(found)
         if oid:
             _INDEXES.put(oid, index)
@@ -192,16 +195,17 @@ class Graph:
         key = " ".join((entry.oid, *(f"{one.name}{one.version}" for one in extractors)))
         known = _FACTS.get(key)
         if isinstance(known, tuple):
-            return known
+            return known[0], known[1]
         kept = self._cache.get("mentions " + key)
         lists: list[list[str]] = json.loads(kept) if kept is not None else self._mentions(path, extractors)
         if kept is None:
             self._cache.put("mentions " + key, json.dumps(lists).encode())
-        facts = tuple(
+        mentions = tuple(
             (one, mention, tuple(f"{one.name} {word}" for word in one.keys(mention)))
-            for one, mentions in zip(extractors, lists, strict=True)
-            for mention in mentions
+            for one, words in zip(extractors, lists, strict=True)
+            for mention in words
         )
+        facts: Facts = (frozenset(key for _, _, keys in mentions for key in keys), mentions)
         _FACTS.put(key, facts)
         return facts
 
