@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import replace
 from pathlib import Path
 
 from bot.mirror.change import RepositoryError, find, opened
@@ -18,7 +20,7 @@ def review(directory: Path, base: str | None, head: str | None, policy_file: Pat
     name = (git_dir.parent if git_dir.name in (".git", "repo") else git_dir).name
     with opened(git_dir, base, head, name) as change:
         policy = read_policy(change.tip) if policy_file is None else policy_of(policy_file)
-        return decide(assess(change, policy), OFFLINE, policy)
+        return decide(assess(change, policy), replace(OFFLINE, now=datetime.datetime.now(datetime.UTC)), policy)
 
 
 def policy_of(file: Path) -> Policy:

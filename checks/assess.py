@@ -98,10 +98,9 @@ def _worst_first(effect: Effect) -> tuple[int, str, str, str]:
 
 def _demands(effects: Iterable[Effect], policy: Policy, attribution: Attribution, author: Account | None) -> Iterable[Demand]:
     """Effects that need the same safeguards for the same reason, together."""
-    exempt = {exemption.effect for exemption in policy.exceptions}
     gathered: dict[tuple[str, tuple[tuple[str, ...], ...]], list[str]] = {}
     for effect in effects:
-        if effect.hazard.harmless or effect.id in exempt or not _applies(effect, policy, attribution, author):
+        if effect.hazard.harmless or not _applies(effect, policy, attribution, author):
             continue
         groups, because = policy.demanded(effect)
         if groups:
@@ -172,9 +171,12 @@ def _requirements(assessment: Assessment, evidence: Evidence, policy: Policy) ->
     given = {(name, effect): proof for name, effect, proof in assessment.proofs}
     gathered: dict[tuple[str, tuple[str, ...], Proof], list[str]] = {}
     known: dict[tuple[str, str], Proof] = {}
+    exempt = exempted(policy, evidence)
     for demand in assessment.demands:
         for group in demand.groups:
             for effect in demand.effects:
+                if effect in exempt:
+                    continue
                 for name in group:
                     if (name, effect) not in known:
                         known[name, effect] = _prove(name, effects[effect], given.get((name, effect)), assessment, evidence, policy)
@@ -184,6 +186,11 @@ def _requirements(assessment: Assessment, evidence: Evidence, policy: Policy) ->
         unique = tuple(dict.fromkeys(ids))
         turns_green = "" if proof.status is Status.MET else safeguards.load(chosen).turns_green(effects[unique[0]], policy)
         yield Requirement(chosen, unique, turns_green, tuple(name for name in group if name != chosen), proof)
+
+
+def exempted(policy: Policy, evidence: Evidence) -> frozenset[str]:
+    """The effects that the policy lets pass today: an exception counts through its last day (UTC), and not a moment longer."""
+    return frozenset(exemption.effect for exemption in policy.exceptions if evidence.now.date() <= exemption.expires)
 
 
 def _prove(name: str, effect: Effect, given: Proof | None, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:

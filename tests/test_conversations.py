@@ -227,6 +227,7 @@ def test_an_unknown_command_gets_the_nearest_one(house: House) -> None:
     assert any("/interlock recheck" in one.body for one in house.repo.comments(pull) if one.user.login == "interlock[bot]")
 
 
+@pytest.mark.bypass("BP-79")
 def test_an_outsider_is_refused(house: House) -> None:
     """Someone who may not read the repository commands nothing."""
     _, pull = house.propose(DESTROY)
@@ -265,6 +266,7 @@ FAULTS = sorted({*ANSWERS, *SPECIAL} - {"secondary-limit-bare"})
 
 
 @pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.bypass("BP-73")
 def test_a_fault_of_github_never_gives_a_green_gate(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever call fails once in whatever way, the gate of a dangerous head is never green; and once the fault is over it is red."""
     monkeypatch.setattr("bot.github.client.TIMEOUT", httpx.Timeout(0.5))

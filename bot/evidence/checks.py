@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import datetime
 import io
-import posixpath
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.github.client import ARTIFACT, ApiError, Repository
+from checks.closure import unchanged
 from checks.evidence import ArtifactFact, CheckFact
-from checks.model import Change, Tree, Unreadable
+from checks.model import Change
 from checks.policy import Source
-from checks.readers.documents import one_yaml
 
 ACTIONS = "github-actions"
 """Slug of the App under which all workflows post."""
-CLOSURE = 50
-"""Files that a workflow may call inside the repository and that are compared."""
-
 
 async def check_facts(
     repository: Repository, change: Change, sources: Sequence[Source]
 ) -> tuple[tuple[CheckFact, ...], tuple[ArtifactFact, ...]]:
     """The check runs that could prove one of `sources`, and the artifacts these name. Raises `ApiError`."""
-    runs = await repository.every("check-runs", "check_runs", sha=change.head, params={"filter": "latest"})
+    # All of them: GitHub's "latest" keeps one of each name and App, so that a success could hide the failure of another run.
+    runs = _newest(await repository.every("check-runs", "check_runs", sha=change.head, params={"filter": "all"}))
     needs_runs = any(source.workflow or source.artifact or source.app in (None, ACTIONS) for source in sources)
     workflow_runs = await repository.every("runs", "workflow_runs", params={"head_sha": change.head}) if needs_runs else []
     by_suite: dict[int, Mapping[str, Any]] = {}
@@ -47,6 +44,14 @@ async def check_facts(
         if source.artifact:
             artifacts += await _artifacts(repository, source, workflow_runs, change)
     return tuple(facts), tuple(artifacts)
+
+
+def _newest(runs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of each name the newest of its suite: a suite of a workflow is one run with all its attempts, another App's are its re-runs."""
+    newest: dict[tuple[object, object], Mapping[str, Any]] = {}
+    for run in sorted(runs, key=lambda one: int(one.get("id") or 0)):
+        newest[(run.get("check_suite") or {}).get("id"), run.get("name")] = run
+    return list(newest.values())
 
 
 def _named(check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, sources: Sequence[Source]) -> bool:
@@ -102,37 +107,8 @@ def _time(text: Any) -> datetime.datetime | None:
 
 
 def same_workflow(change: Change, path: str) -> bool | None:
-    """Whether a workflow file, and the actions and workflows of this repository that it calls, are the same at head as at the base's tip."""
-    pending, seen = [path], set[str]()
-    while pending:
-        one = pending.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        if len(seen) > CLOSURE:
-            return None
-        base, head = change.tip.entry(one), change.after.entry(one)
-        if base is None or head is None or base != head:
-            return False
-        if base.is_file:
-            try:
-                pending += called(change.tip, one)
-            except Unreadable:
-                return None
-    return True
-
-
-def called(tree: Tree, path: str) -> list[str]:
-    """What a workflow or action uses by a path in this repository (`uses: ./…`), as paths whose content decides what runs."""
-    content = tree.read(path) if path.endswith((".yml", ".yaml")) else None
-    document = one_yaml(content, path) if content is not None else None
-    if document is None:
-        return []
-    found: list[str] = []
-    for where, node in document.walk():
-        if where and where[-1] == "uses" and node.text and node.text.startswith("./"):
-            found.append(posixpath.normpath(node.text.partition("@")[0]))
-    return found
+    """Whether a workflow file, and what it names inside this repository, are the same at head as at the base's tip."""
+    return unchanged(change.tip, change.after, path)
 
 
 async def _artifacts(repository: Repository, source: Source, runs: Iterable[Mapping[str, Any]], change: Change) -> list[ArtifactFact]:

@@ -169,10 +169,11 @@ def _folders(paths: Sequence[str]) -> str:
 def _without_renames(
     other: list[tuple[str, tuple[str, ...], tuple[str, ...]]], old: codeowners.Owners, new: codeowners.Owners
 ) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Without owners that only got another name: the old one is nowhere at head, the new one was nowhere at base."""
+    """Without teams that only got another name: the old one is nowhere at head, the new one was nowhere at base. A person is no team's new name."""
     had = {owner for _, owners, _ in old for owner in owners}
     have = {owner for _, owners, _ in new for owner in owners}
-    return [item for item in other if set(item[1]) & have or set(item[2]) & had]
+    people = lambda item: any("/" not in owner for owner in item[2]) and any("/" in owner for owner in item[1])  # noqa: E731
+    return [item for item in other if set(item[1]) & have or set(item[2]) & had or people(item)]
 
 
 # --- branch protection and rulesets ------------------------------------------------------------------------------------------------------

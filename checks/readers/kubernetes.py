@@ -253,10 +253,14 @@ def containers(spec: Node | None) -> Iterator[tuple[str, Node]]:
 
 
 def truth(node: Node | None) -> bool | None:
-    """A boolean as written; None where it is missing or not known."""
+    """A boolean as written, in YAML 1.1's words as the cluster's reader takes them; None where it is missing or not known."""
     if node is None or node.text is None:
         return None
-    return {"true": True, "false": False}.get(node.text.strip().lower())
+    return _TRUTH.get(node.text.strip().lower())
+
+
+_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+"""yaml.org/type/bool.html; sigs.k8s.io/yaml reads manifests by these."""
 
 
 def number(node: Node | None) -> int | None:

@@ -1,0 +1,67 @@
+"""What decides the result of a workflow inside its repository: the file itself, and the actions, scripts and Makefiles that it names."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from checks.model import Tree, Unreadable
+from checks.readers.documents import one_yaml
+
+FILES = 60
+"""Files of one closure that are compared; a larger one is not known."""
+
+_PATH = re.compile(r"(?<![\w$/.-])(?:\./)?((?:[\w.-]+/)*[\w.-]*\.(?:sh|bash|py|js|mjs|ts|rb|pl|mk))(?![\w/-])")
+_MAKE = re.compile(r"(?:^|[;&|(\s])g?make(?:\s|$)", re.MULTILINE)
+_MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
+
+
+def closure(tree: Tree, path: str) -> tuple[str, ...] | None:
+    """The files of `tree` that a workflow's result hangs on, the workflow first; None where they are too many or cannot be read."""
+    pending, seen = [path], dict[str, None]()
+    while pending:
+        one = pending.pop()
+        if one in seen:
+            continue
+        if len(seen) >= FILES:
+            return None
+        seen[one] = None
+        try:
+            actions, scripts = named(tree, one)
+        except Unreadable:
+            return None
+        pending += actions
+        seen.update(dict.fromkeys(script for script in scripts if tree.entry(script) is not None))
+    return tuple(seen)
+
+
+def named(tree: Tree, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(local actions and workflows, scripts and Makefiles) that a workflow or action names. Raises `Unreadable`."""
+    entry = tree.entry(path)
+    if entry is not None and entry.is_directory:
+        inside = tuple(f"{path}/{name}" for name in ("action.yml", "action.yaml") if tree.entry(f"{path}/{name}") is not None)
+        return inside, ()
+    content = tree.read(path) if path.endswith((".yml", ".yaml")) else None
+    document = one_yaml(content, path) if content is not None else None
+    actions: dict[str, None] = {}
+    scripts: dict[str, None] = {}
+    for where, node in document.walk() if document is not None else ():
+        if not where or not node.text:
+            continue
+        if where[-1] == "uses" and node.text.startswith("./"):
+            actions[posixpath.normpath(node.text.partition("@")[0])] = None
+        elif where[-1] == "run":
+            scripts.update(dict.fromkeys(posixpath.normpath(match[1]) for match in _PATH.finditer(node.text)))
+            if _MAKE.search(node.text):
+                scripts.update(dict.fromkeys(_MAKEFILES))
+    return tuple(actions), tuple(scripts)
+
+
+def unchanged(base: Tree, head: Tree, path: str) -> bool | None:
+    """Whether a workflow and all that decides its result are the same in two trees; None where that is not known."""
+    if base.entry(path) is None or base.entry(path) != head.entry(path):
+        return False
+    files = closure(base, path)
+    if files is None:
+        return None
+    return all(base.entry(one) is not None and base.entry(one) == head.entry(one) for one in files)
