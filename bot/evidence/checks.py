@@ -17,6 +17,7 @@ from checks.policy import Source
 ACTIONS = "github-actions"
 """Slug of the App under which all workflows post."""
 
+
 async def check_facts(
     repository: Repository, change: Change, sources: Sequence[Source]
 ) -> tuple[tuple[CheckFact, ...], tuple[ArtifactFact, ...]]:

@@ -44,10 +44,23 @@ if TYPE_CHECKING:
 
 PATH = ".github/interlock.yml"
 
-LOOSENED = Rule("gate/policy-loosened", Hazard.GATE_CHANGED, Severity.HIGH, Reversible.YES, "The gate's policy demands less", Question.FORCED)
-BROKEN = Rule("gate/policy-broken", Hazard.GATE_CHANGED, Severity.MODERATE, Reversible.YES, "The gate's policy cannot be understood", Question.FORCED)
-CHANGED = Rule("gate/policy-changed", Hazard.GATE_CHANGED, Severity.LOW, Reversible.YES, "The gate's policy says something else", Question.FORCED)
-EVIDENCE = Rule("gate/evidence-changed", Hazard.GATE_CHANGED, Severity.HIGH, Reversible.YES, "What the gate takes for proof is made otherwise", Question.FORCED)
+LOOSENED = Rule(
+    "gate/policy-loosened", Hazard.GATE_CHANGED, Severity.HIGH, Reversible.YES, "The gate's policy demands less", Question.FORCED
+)
+BROKEN = Rule(
+    "gate/policy-broken", Hazard.GATE_CHANGED, Severity.MODERATE, Reversible.YES, "The gate's policy cannot be understood", Question.FORCED
+)
+CHANGED = Rule(
+    "gate/policy-changed", Hazard.GATE_CHANGED, Severity.LOW, Reversible.YES, "The gate's policy says something else", Question.FORCED
+)
+EVIDENCE = Rule(
+    "gate/evidence-changed",
+    Hazard.GATE_CHANGED,
+    Severity.HIGH,
+    Reversible.YES,
+    "What the gate takes for proof is made otherwise",
+    Question.FORCED,
+)
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
@@ -66,7 +79,12 @@ def _policy(change: Change) -> Iterator[Effect]:
     entry = change.after.entry(PATH)
     if entry is None:
         yield LOOSENED.effect(
-            subject=PATH, path=PATH, side=Side.BASE, before=before.mode, after="no policy", message="The gate's policy is removed; the built-in requirements take its place."
+            subject=PATH,
+            path=PATH,
+            side=Side.BASE,
+            before=before.mode,
+            after="no policy",
+            message="The gate's policy is removed; the built-in requirements take its place.",
         )
         return
     try:
@@ -77,7 +95,11 @@ def _policy(change: Change) -> Iterator[Effect]:
         return
     if parsed is None:
         yield BROKEN.effect(
-            subject=PATH, path=PATH, line=wrong[0].line, after=wrong[0].message, message="The gate's policy cannot be understood any more, and blocks every pull request until it can."
+            subject=PATH,
+            path=PATH,
+            line=wrong[0].line,
+            after=wrong[0].message,
+            message="The gate's policy cannot be understood any more, and blocks every pull request until it can.",
         )
         return
     after = read_policy(change.after)
@@ -85,14 +107,29 @@ def _policy(change: Change) -> Iterator[Effect]:
     if reasons:
         more = f" and {len(reasons) - 4} more" if len(reasons) > 4 else ""
         yield LOOSENED.effect(
-            subject=PATH, path=PATH, line=1, after="; ".join(reasons[:6]), message=f"The gate demands less once this merges: {'; '.join(reasons[:4])}{more}."
+            subject=PATH,
+            path=PATH,
+            line=1,
+            after="; ".join(reasons[:6]),
+            message=f"The gate demands less once this merges: {'; '.join(reasons[:4])}{more}.",
         )
     elif _values(before) != _values(after):
-        yield CHANGED.effect(subject=PATH, path=PATH, line=1, message="The gate's policy says something else once this merges, and nothing less than before.")
+        yield CHANGED.effect(
+            subject=PATH, path=PATH, line=1, message="The gate's policy says something else once this merges, and nothing less than before."
+        )
 
 
 def _values(policy: Policy) -> tuple[object, ...]:
-    return (policy.mode, policy.applies_to, policy.environments, policy.units, policy.evidence, policy.requirements, policy.exceptions, policy.overrides)
+    return (
+        policy.mode,
+        policy.applies_to,
+        policy.environments,
+        policy.units,
+        policy.evidence,
+        policy.requirements,
+        policy.exceptions,
+        policy.overrides,
+    )
 
 
 def loosened(before: Policy, after: Policy) -> Iterator[str]:
