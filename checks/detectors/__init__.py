@@ -115,6 +115,11 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "kubernetes_security": _MANIFESTS,
     "gitops": (*_MANIFESTS, "**/helmfile*.gotmpl", "**/helmfile.d/*"),
     "rollouts": _MANIFESTS,
+    "kubernetes_lifecycle": _MANIFESTS,
+    "google_access": (
+        "**/*{iam,polic,bind,member,access,gcp,google}*.{yml,yaml,json}",
+        "**/*{iam,polic,bind,member,access,gcp,google}*/**/*.{yml,yaml}",
+    ),
     "helm_values": ("*.{yml,yaml}",),
     "ansible": ("**/{tasks,handlers,playbooks,plays,ansible}/**/*.{yml,yaml}", "*{playbook,site,play}*.{yml,yaml}"),
     "pulumi": ("*.{ts,mts,js,mjs,py}", "Pulumi.*.{yml,yaml}"),
@@ -151,6 +156,10 @@ REGISTER: dict[str, tuple[str, ...]] = {
         "*.{proto,graphql,graphqls,gql}",
         "*{openapi,swagger,asyncapi,api,apis,spec,oas}*.{yaml,yml,json}",
         "**/{openapi,swagger,asyncapi,api,apis,oas,spec}/**/*.{yaml,yml,json}",
+    ),
+    "feature_flags": (
+        "*{flag,toggle,unleash,flipt,features,launchdarkly}*.{json,yaml,yml}",
+        "**/{flags,feature-flags,feature_flags,featureflags,toggles,flipt,flagd}/**/*.{json,yaml,yml}",
     ),
     "workflow_secrets": (".github/workflows/*.{yml,yaml}",),
     "workflow_supply": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
