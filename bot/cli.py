@@ -101,6 +101,49 @@ def _agents(options: argparse.Namespace) -> int:
     return PASS
 
 
+def _backtest_arguments(parser: argparse.ArgumentParser) -> None:
+    _repo_argument(parser)
+    parser.add_argument("--last", type=int, default=500, metavar="N", help="how many steps of the default branch (default: 500)")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="a proposed policy: say what it would have changed")
+    parser.add_argument("--format", choices=("text", "json", "html"), default="text")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where steps are kept between runs (default: the user's cache directory)")
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    import json
+
+    from bot.backtest import page, words
+    from bot.backtest.run import kept_in, replay
+
+    if options.last < 1:
+        raise Refused("--last takes a number from 1 on")
+    replayed = replay(options.repo, options.last, options.policy, kept_in(options.cache), _progress if sys.stderr.isatty() else None)
+    if options.format == "json":
+        text = json.dumps(words.as_json(replayed), indent=1) + "\n"
+    elif options.format == "html":
+        text = page.as_html(replayed)
+    else:
+        text = words.as_text(replayed, shutil.get_terminal_size((100, 24)).columns)
+    if options.output is None:
+        print(text, end="")
+        return PASS
+    try:
+        options.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{options.output} cannot be written: {error.strerror}") from None
+    return PASS
+
+
+def _progress(done: int, every: int, stopped: int, seconds: float) -> None:
+    """A bar on one line of standard error."""
+    bar = "#" * (24 * done // every)
+    end = "\n" if done == every else ""
+    print(
+        f"\r[{bar:<24}] {done}/{every}  {done / max(seconds, 0.001):.0f} a second  {stopped} stopped ", end=end, file=sys.stderr, flush=True
+    )
+
+
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=8480, help="the port to listen on (default: 8480)")
@@ -200,6 +243,17 @@ COMMANDS: tuple[Command, ...] = (
         ("interlock agents", "interlock agents v1.2 --repo ../shop --format json"),
         _agents_arguments,
         _agents,
+    ),
+    Command(
+        "backtest",
+        "replay the default branch's history: what would have been stopped, and why",
+        (
+            "interlock backtest",
+            "interlock backtest --last 200 --format html --output backtest.html",
+            "interlock backtest --policy proposed.yml",
+        ),
+        _backtest_arguments,
+        _backtest,
     ),
     Command(
         "policy",

@@ -64,6 +64,14 @@ def band_of(score: int) -> Band:
     return next(band for least, band in BANDS if score >= least)
 
 
+def percentile(score: int, scores: Sequence[int]) -> float | None:
+    """The percentage of earlier scores that `score` is above (equal ones count half), to one decimal; None without a history."""
+    if not scores:
+        return None
+    below = sum(one < score for one in scores) + 0.5 * sum(one == score for one in scores)
+    return round(100 * below / len(scores), 1)
+
+
 def _worst(effects: Iterable[Effect]) -> Effect | None:
     return max(
         (effect for effect in effects if not effect.hazard.harmless), key=lambda effect: (points_of(effect), effect.id), default=None

@@ -108,11 +108,16 @@ class Rows:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = hashlib.sha256(f"{FORMAT} {ENGINE} {policy}".encode()).hexdigest()[:16]
         path = directory / f"backtest-{name}.jsonl"
+        whole = True
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            text = path.read_text(encoding="utf-8")
+            whole = text.endswith("\n") or not text
+            for line in text.splitlines():
                 if (row := _row(line)) is not None:
                     self._rows[row.base + row.head] = row
         self._file = path.open("a", encoding="utf-8")
+        if not whole:
+            self._file.write("\n")
 
     def get(self, step: Step) -> Row | None:
         """The row of a step, if it was made before."""
