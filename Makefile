@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help install demo test lint format fixtures serve lock clean
+.PHONY: help bench install demo test lint format fixtures serve lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -36,6 +36,9 @@ format: install ## Rewrite the sources in the project's style
 fixtures: install ## Rewrite the detectors' effects.txt; read the difference
 	$(RUN)/python -m pytest tests/test_detectors.py --update
 	git diff --stat -- tests/fixtures
+
+bench: install ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
+	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))
 
 serve: install ## Start the App on this machine
 	$(RUN)/interlock serve
