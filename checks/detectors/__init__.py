@@ -115,6 +115,16 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "kubernetes_security": _MANIFESTS,
     "gitops": (*_MANIFESTS, "**/helmfile*.gotmpl", "**/helmfile.d/*"),
     "rollouts": _MANIFESTS,
+    "workflow_inputs": (".github/workflows/*.{yml,yaml}",),
+    "dns": (
+        "*.zone",
+        "db.*",
+        "**/{zones,octodns,bind,named,dns}/**/*.{zone,db,yaml,yml}",
+        "**/{zones,bind}/*",
+        "*dnsconfig*.js",
+        "**/dnscontrol/**/*.js",
+        "*zone*.{yaml,yml}",
+    ),
     "kubernetes_lifecycle": _MANIFESTS,
     "google_access": (
         "**/*{iam,polic,bind,member,access,gcp,google}*.{yml,yaml,json}",
