@@ -44,6 +44,35 @@ class ArtifactFact:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillFact:
+    """A finished run of a workflow on the branch that the change wants to land on: no proof of a head, but of a practice."""
+
+    workflow: str
+    conclusion: str | None
+    completed: datetime.datetime | None
+    event: str
+    branch: str
+    same_repository: bool = True
+    job: str | None = None
+    """The job that the policy names; None where it names none."""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageFact:
+    """Which of the changed lines that can run were run, as an artifact of a run on the head tells it."""
+
+    check: CheckFact
+    lines: int
+    """Changed lines that can run."""
+    run: int
+    missed: tuple[str, ...] = ()
+    """The first few that were not, as `path:line`."""
+    wrong: str | None = None
+    """Why the artifact cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequiredCheck:
     """A check that the branch's rules force."""
 
@@ -94,6 +123,8 @@ class Evidence:
     now: datetime.datetime = field(default=datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc))  # noqa: UP017
     checks: tuple[CheckFact, ...] = ()
     artifacts: tuple[ArtifactFact, ...] = ()
+    drills: tuple[DrillFact, ...] | None = None
+    coverage: tuple[CoverageFact, ...] = ()
     rules: BranchRules | None = None
     staged: tuple[StagedRemoval, ...] | None = None
     environments: tuple[EnvironmentFact, ...] | None = None

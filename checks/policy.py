@@ -42,6 +42,8 @@ class Source:
     """Name of the artifact that carries the proof."""
     within_days: int | None = None
     """How old it may be, for proofs that are not bound to a head."""
+    percent: int | None = None
+    """Which share of the changed lines tests must have run."""
     hours: int | None = None
     """How long something must have stood, for proofs from history."""
 

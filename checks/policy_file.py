@@ -49,6 +49,7 @@ class SourceEntry(_Strict):
     check: str | None = Field(None, description="Name of the check run or job.", max_length=200)
     artifact: str | None = Field(None, description="Name of the artifact that carries the proof.", max_length=200)
     within_days: int | None = Field(None, description="How many days old the proof may be.", ge=1, le=400)
+    percent: int | None = Field(None, description="Which share of the changed lines tests must have run (100 if missing).", ge=1, le=100)
     hours: int | None = Field(None, description="How many hours something must have stood.", ge=0, le=8760)
 
     @field_validator("workflow")

@@ -7,18 +7,18 @@ import datetime
 from collections.abc import Iterable
 
 from bot.evidence.checks import check_facts
+from bot.evidence.coverage import coverage_facts
+from bot.evidence.drills import drill_facts
 from bot.evidence.environments import environment_facts
 from bot.evidence.history import staged_removals
 from bot.evidence.rules import branch_rules
 from bot.github.client import ApiError, Repository
 from bot.mirror.objects import Objects
-from checks.evidence import ArtifactFact, BranchRules, CheckFact, EnvironmentFact, Evidence
+from checks.evidence import ArtifactFact, BranchRules, CheckFact, CoverageFact, DrillFact, EnvironmentFact, Evidence
 from checks.model import Assessment, Change, Status
 from checks.policy import Policy
 
-FROM_CHECKS = frozenset(
-    {"plan-verified", "restore-proven", "migration-reversed", "check-required", "tests-exercised", "expand-contract", "rollout-staged"}
-)
+FROM_CHECKS = frozenset({"plan-verified", "migration-reversed", "check-required", "tests-exercised", "expand-contract", "rollout-staged"})
 """Safeguards that a check run or artifact can prove."""
 
 
@@ -62,6 +62,16 @@ async def gather(
         rules = await branch_rules(repository, base_ref)
     except ApiError as error:
         unknown.append(f"the rules of {base_ref} could not be read ({error.status or 'no answer'})")
+    drills: tuple[DrillFact, ...] | None = None
+    if "restore-proven" in names:
+        try:
+            drills = await drill_facts(repository, policy.sources("restore-proven"), base_ref)
+        except ApiError as error:
+            unknown.append(f"the runs of the restore drill could not be read ({error.status or 'no answer'})")
+    coverage: tuple[CoverageFact, ...] = ()
+    if artifacts and "tests-exercised" in names:
+        named = {source.artifact for source in policy.sources("tests-exercised")}
+        coverage = await asyncio.to_thread(coverage_facts, change, [one for one in artifacts if one.name in named])
     if "environment-protected" in names and any(effect.fact("job-environment") for effect in assessment.effects):
         try:
             environments = await environment_facts(repository)
@@ -76,6 +86,8 @@ async def gather(
         now=now,
         checks=checks,
         artifacts=artifacts,
+        drills=drills,
+        coverage=coverage,
         rules=rules,
         staged=staged,
         environments=environments,

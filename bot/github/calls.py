@@ -35,6 +35,7 @@ CALLS: dict[str, Call] = {
     "rules": Call("GET", "/repos/{owner}/{repo}/rules/branches/{branch}", ("metadata", "read")),
     "ruleset": Call("GET", "/repos/{owner}/{repo}/rulesets/{ruleset}", ("metadata", "read")),
     "runs": Call("GET", "/repos/{owner}/{repo}/actions/runs", ("actions", "read")),
+    "workflow-runs": Call("GET", "/repos/{owner}/{repo}/actions/workflows/{workflow}/runs", ("actions", "read")),
     "run-jobs": Call("GET", "/repos/{owner}/{repo}/actions/runs/{run}/jobs", ("actions", "read")),
     "run-artifacts": Call("GET", "/repos/{owner}/{repo}/actions/runs/{run}/artifacts", ("actions", "read")),
     "artifact": Call("GET", "/repos/{owner}/{repo}/actions/artifacts/{artifact}/zip", ("actions", "read")),

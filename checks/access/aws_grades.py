@@ -56,6 +56,8 @@ class Verdict:
     after: str
     message: str
     """What becomes possible, without its subject: "may newly …"."""
+    bounded: str = ""
+    """What bounds all of it, in words: named resources together with a condition; nothing where something of it is unbounded."""
 
 
 LOW, MODERATE, HIGH, CRITICAL = Severity.LOW, Severity.MODERATE, Severity.HIGH, Severity.CRITICAL
@@ -131,7 +133,38 @@ def grade(base: Sequence[Statement] | None, head: Sequence[Statement], setting: 
         out.extend(_denies(found))
     if setting is Setting.RESOURCE:
         out.extend(_lockout(before, after))
-    return out
+    bound = _bounded(found.gains, setting)
+    return [replace(verdict, bounded=bound) if verdict.kind in _BOUNDABLE else verdict for verdict in out]
+
+
+_BOUNDABLE = frozenset({Kind.ACCESS, Kind.SECRETS, Kind.PRINCIPAL, Kind.FEDERATION})
+
+
+def _bounded(gains: Sequence[Gain], setting: Setting) -> str:
+    """What bounds every gain; nothing where one of them names no resource or has no condition that narrows."""
+    if not gains or setting is Setting.LIMIT:
+        return ""
+    keys: dict[str, None] = {}
+    for gain in gains:
+        statement = gain.statement
+        named = setting is Setting.TRUST or not (statement.not_resources or _wide(statement.resources))
+        narrowing = [condition.key for condition in gain.conditions if _narrows(condition.operator, condition.values)]
+        if not named or not narrowing or statement.not_actions or statement.unsure:
+            return ""
+        keys.update(dict.fromkeys(sorted(narrowing)))
+    return f"named resources and a condition on {', '.join(list(keys)[:3])}"
+
+
+def _narrows(operator: str, values: frozenset[str]) -> bool:
+    """Whether a condition lets only some requests through: a positive one, that a missing key does not meet, without a value for all."""
+    return (
+        "not" not in operator
+        and not operator.endswith("ifexists")
+        and not operator.startswith("forallvalues:")
+        and operator != "null"
+        and bool(values)
+        and not any(not value.strip("*?") or value in ("0.0.0.0/0", "::/0") for value in values)
+    )
 
 
 def _renamed(gain: Gain, before: Sequence[Statement], after: Sequence[Statement]) -> bool:

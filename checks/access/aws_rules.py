@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from checks.access.aws_grades import Kind, Verdict
 from checks.detectors.base import Rule
@@ -53,4 +54,16 @@ def effects(
             severity=verdict.severity,
             confidence=confidence,
             message=f"{subject} {verdict.message}.",
+            facts=(("bounded", verdict.bounded),) if verdict.bounded else (),
         )
+
+
+def within(boundary: str, found: Iterable[Effect]) -> Iterator[Effect]:
+    """The effects on what a holder may do, with the fact that its permissions boundary bounds them; who may take its place is not bounded so."""
+    for effect in found:
+        inside = effect.rule.partition("/")[2].startswith(_NAMES) and effect.fact("bounded") is None
+        yield replace(effect, facts=(*effect.facts, ("bounded", f"the permissions boundary {boundary}"))) if inside else effect
+
+
+_NAMES = (*(str(kind) for kind in (Kind.ADMIN, Kind.ESCALATION, Kind.SECRETS, Kind.ACCESS, Kind.CONDITION)), "policy-attached")
+"""How the names of rules on a holder's own permissions begin."""

@@ -266,3 +266,10 @@ def _side(data: bytes | None, path: str) -> tuple[Workflow | None, Unreadable | 
         return workflow(data, path), None
     except Unreadable as unreadable:
         return None, unreadable
+
+
+def environment_fact(jobs: Iterable[Job]) -> tuple[tuple[str, str], ...]:
+    """The fact that all of these jobs run in one and the same GitHub environment, where its name is written out; else none."""
+    names = {job.environment for job in jobs}
+    name = next(iter(names)) if len(names) == 1 else ""
+    return (("job-environment", name),) if name and "${{" not in name else ()

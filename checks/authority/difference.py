@@ -45,6 +45,8 @@ class Delta:
     """Whether path and line speak of the head."""
     opened: tuple[str, ...] = ()
     """What runs unasked now, in words, because a limit went."""
+    contained: str = ""
+    """What holds everything that the agent may do at head, in words; nothing where nothing does."""
     moot: int = 0
     """Rules that deny commands and say nothing any more, because a runner came that starts any program."""
 
@@ -283,4 +285,14 @@ def _delta(
     head: bool = True,
     opened: tuple[str, ...] = (),
 ) -> Delta:
-    return Delta(kind, of.agent, of.title, of.surface, path, line, grants, limit, was, old, head, opened)
+    return Delta(kind, of.agent, of.title, of.surface, path, line, grants, limit, was, old, head, opened, contained(of))
+
+
+def contained(of: Authority) -> str:
+    """What holds an agent at head: a sandbox that is on, deny rules that all do something, and no way for it to change either; else nothing."""
+    boxes = [limit for limit in of.limits if limit.what.split(" ")[0] == "sandbox" and limit.force.rank >= Force.BYPASSABLE.rank]
+    denies = [limit for limit in of.limits if limit.what.startswith("deny ")]
+    free = any(grant.verb is Verb.EVERYTHING and grant.severity.rank >= Severity.HIGH.rank and not grant.condition for grant in of.grants)
+    if not boxes or free or any(limit.force is Force.INERT for limit in denies) or not of.own_limits.startswith(("no", "asked")):
+        return ""
+    return f"{boxes[0].text} in {boxes[0].path}" + (f" and {len(denies)} deny rules that hold" if denies else "")

@@ -185,7 +185,7 @@ def _unread(change: Change, before: Sequence[Authority], after: Sequence[Authori
 def _effects(delta: Delta, touched: frozenset[str]) -> Iterator[Effect]:
     where = "" if delta.surface.startswith("on a machine") else f" in {delta.surface}"
     subject = f"{delta.title}: {delta.surface}"
-    facts = (("agent", delta.agent),)
+    facts = (("agent", delta.agent), *((("contained", delta.contained),) if delta.contained and not delta.moot else ()))
     side = Side.HEAD if delta.head else Side.BASE
     if delta.kind is Kind.GRANTED:
         rule = {"server": SERVER, "code": CODE, "trigger": STARTERS}.get(group_of(delta.grants[0]), ALONE)

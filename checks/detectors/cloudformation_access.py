@@ -40,7 +40,7 @@ from dataclasses import dataclass, field, replace
 from checks.access.aws import ANYONE, Condition, Principal, Statement, compare, principal
 from checks.access.aws_grades import Kind, Setting, grade, managed
 from checks.access.aws_policy import call, canonical, is_policy, policy, spell, texts
-from checks.access.aws_rules import effects, rules_for
+from checks.access.aws_rules import effects, rules_for, within
 from checks.detectors.base import Detector, Rule
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Unreadable
 from checks.places import Place, place_of
@@ -114,7 +114,10 @@ def _one(change: Change, file: FileChange) -> Iterator[Effect]:
     before, after = _subjects(base) if base is not None else {}, _subjects(head)
     renamed = _renames(before, after)
     for key, subject in after.items():
-        yield from _compared(file.path, before.get(renamed.get(key, key)), subject)
+        was = before.get(renamed.get(key, key))
+        found = _compared(file.path, was, subject)
+        kept = subject.boundary is not None and (was is None or was.boundary == subject.boundary)
+        yield from within(str(subject.boundary), found) if kept else found
     yield from _keys(file.path, base, head)
 
 

@@ -42,7 +42,7 @@ from dataclasses import dataclass, field, replace
 from checks.access.aws import ANYONE, Condition, Principal, Statement, compare, principal
 from checks.access.aws_grades import Kind, Setting, grade, managed
 from checks.access.aws_policy import policy, token
-from checks.access.aws_rules import effects, rules_for
+from checks.access.aws_rules import effects, rules_for, within
 from checks.access.clouds import azure_role, azure_scope, google_role
 from checks.access.globs import covers
 from checks.detectors.base import Detector, Rule, by_directory
@@ -465,7 +465,9 @@ def _aws(old: _Reading, new: _Reading) -> Iterator[Effect]:
             continue
         if previous is None and known and any(_same(subject, other) for other in known.values()):
             continue
-        yield from _compared(previous, subject, new)
+        found = _compared(previous, subject, new)
+        kept = subject.boundary is not None and (previous is None or previous.boundary == subject.boundary)
+        yield from within(_plain(subject.boundary), found) if kept and subject.boundary else found
 
 
 def _moves(moved: Mapping[str, str], before: Mapping[str, _Subject], after: Mapping[str, _Subject]) -> dict[str, str]:

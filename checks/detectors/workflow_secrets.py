@@ -29,7 +29,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from checks.access.workflows import ALL, PRIVILEGED, STRANGERS, both_sides, deploys, gates, job_secrets, secrets_in, texts_of_step
+from checks.access.workflows import (
+    ALL,
+    PRIVILEGED,
+    STRANGERS,
+    both_sides,
+    deploys,
+    environment_fact,
+    gates,
+    job_secrets,
+    secrets_in,
+    texts_of_step,
+)
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, Environment, FileChange, Hazard, Reversible, Severity
 from checks.places import environment_of
@@ -149,6 +160,7 @@ def _told(both: Both, after: Workflow, pairs: Sequence[Pair], names: frozenset[s
         after=listed,
         severity=severity,
         message=f"{'The secret' if len(names) == 1 else 'The secrets'} {listed} now {'reaches' if len(names) == 1 else 'reach'} the job {ids}{whom}.",
+        facts=environment_fact(jobs),
     )
 
 
@@ -184,6 +196,7 @@ def _given(both: Both, pair: Pair) -> Iterator[Effect]:
                 after=", ".join(new),
                 severity=Severity.LOW if step.action in actions else None,
                 message=f"The secret{'s' if len(new) > 1 else ''} {', '.join(new)} {'are' if len(new) > 1 else 'is'} now given to the third-party action {step.action}.",
+                facts=environment_fact([pair.new]),
             )
 
 
@@ -207,6 +220,7 @@ def _everything(both: Both, after: Workflow) -> Iterator[Effect]:
                 after=f"inherit → {pair.new.uses}",
                 severity=severity,
                 message=f"The workflow {pair.new.uses.partition('@')[0]} now gets every secret there is through the job {pair.new.id}.",
+                facts=environment_fact([pair.new]),
             )
         else:
             bag = _whole(pair.new)
@@ -217,6 +231,7 @@ def _everything(both: Both, after: Workflow) -> Iterator[Effect]:
                     line=bag,
                     after="all secrets",
                     message=f"Every secret there is now reaches a step of the job {pair.new.id}.",
+                    facts=environment_fact([pair.new]),
                 )
 
 

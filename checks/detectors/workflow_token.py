@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from checks.access.workflows import NONE, PRIVILEGED, READ, STRONG, WORDS, WRITE, Grant, both_sides, grant, scopes
+from checks.access.workflows import NONE, PRIVILEGED, READ, STRONG, WORDS, WRITE, Grant, both_sides, environment_fact, grant, scopes
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
 from checks.readers.workflow import Both, Job, Workflow
@@ -110,6 +110,7 @@ def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
                 after="the repository's default",
                 severity=Severity.MODERATE if any(old.sure(scope) == WRITE for scope in STRONG) else None,
                 message=message,
+                facts=environment_fact(job for job, _, _, _ in members),
             )
         else:
             what = "everything, the identity token included" if rule is WRITE_ALL else ", ".join(names)
@@ -121,6 +122,7 @@ def _widened(both: Both, after: Workflow) -> Iterator[Effect]:
                 after="write-all" if rule is WRITE_ALL else ", ".join(f"{name}: write" for name in names),
                 severity=None if rule is WRITE_ALL or strong else Severity.MODERATE,
                 message=f"The token of {jobs} may now write {what}, and so may every step and action in it.",
+                facts=environment_fact(job for job, _, _, _ in members),
             )
 
 
@@ -155,6 +157,7 @@ def _over_default(both: Both, job: Job, old: Grant, new: Grant) -> Iterator[Effe
             severity=Severity.MODERATE,
             confidence=Confidence.POSSIBLE,
             message=f"The token of {job.id} may now write {', '.join(names)}, which it could not if the repository's default is the restricted one.",
+            facts=environment_fact([job]),
         )
 
 
@@ -197,6 +200,7 @@ def _new(both: Both, after: Workflow) -> Iterator[Effect]:
         after="write-all" if whole else ", ".join(f"{name}: write" for name in names),
         severity=Severity.HIGH if whole else Severity.MODERATE if strong and strangers else Severity.LOW,
         message=f"The new {'jobs' if len(found) > 1 else 'job'} {jobs} may write {'everything' if whole else ', '.join(names)} with the repository's token.",
+        facts=environment_fact(job for job, _, _ in found),
     )
 
 

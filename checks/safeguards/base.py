@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from checks.evidence import CheckFact, Evidence
+from checks.evidence import ArtifactFact, CheckFact, Evidence
 from checks.model import Assessment, Change, Effect, Hazard, Proof, Status
 from checks.policy import Policy, Source
 
@@ -86,6 +86,13 @@ def authentic(check: CheckFact, source: Source, head: str) -> str | None:
         (not check.latest, "a newer attempt exists"),
     )
     return next((why for holds, why in reasons if holds), None)
+
+
+def refused(artifact: ArtifactFact, source: Source, head: str) -> str | None:
+    """Why an artifact is not proof from `source` for `head`; None if it is."""
+    if artifact.check.conclusion != "success":
+        return f"its run ended as {artifact.check.conclusion or 'not yet'}"
+    return authentic(artifact.check, Source(app=source.app, workflow=source.workflow), head)
 
 
 def from_checks(

@@ -5,32 +5,118 @@ Nothing at head still reads what is dropped or renamed.
 The release that is running does not break when the column or table goes.
 
 ## What counts as proof
-No source file at head names it, and none at the merge base did: the last reader went in an earlier change.
+No source file at head names the column or table as a whole word, in the spellings that code gives it, and this change does not take the last
+reader away itself: that went in an earlier change, or there never was one. A common word is found somewhere, and then nothing is proven.
 
 ## How the proof is authenticated
-It is read from the two trees that merge: there at head, and not weakened by this change.
+It is read from the two trees that merge. Where the repository is too large to be searched, nothing is known.
 
 ## What turns it green
 Remove the last reader in a pull request of its own, release it, then drop.
 
 ## What it cannot prove
-Readers outside this repository.
+Readers outside this repository, names put together at run time, and that the earlier change has been released.
 """
 
 from __future__ import annotations
 
-from checks.model import Change, Effect, Hazard, Proof
+import re
+from collections.abc import Iterable
+
+from checks.model import Change, Effect, Hazard, Proof, Tree, Unreadable
+from checks.places import Place, place_of
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, met, missing
+from checks.safeguards.base import Safeguard, failed, met, missing, unknown
+
+FILES, BYTES = 4000, 64 << 20
+"""How much source is searched; more is not known."""
+
+_SOURCE = re.compile(
+    r".*\.(?:py|rb|js|jsx|mjs|cjs|ts|tsx|mts|cts|go|java|kt|kts|scala|cs|php|rs|ex|exs|swift|vue|svelte|erb|haml|html|jinja2?|graphql|prisma|sql|ya?ml|json|lua|pl|sh)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_SCHEMA = re.compile(
+    r"(?:^|/)(?:[\w.-]*migrat\w*|alembic|versions|changelogs?|liquibase|flyway)(?:/|[\w.-]*$)|(?:^|/)(?:schema\.rb|structure\.sql|schema\.sql|schema\.prisma)$|lock",
+    re.IGNORECASE,
+)
+"""Where the schema itself is written: migrations and dumps read nothing."""
 
 
 def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) -> Proof | None:
-    shown = effect.fact("unread")
-    return met(shown) if shown else missing("nothing at head shows it")
+    name = effect.fact("column") or effect.fact("table")
+    if not name:
+        return missing("it is not known which table or column is meant, so its readers cannot be looked for")
+    pattern = spellings(name.rpartition(".")[2].strip('"`[]'), table=effect.fact("column") is None)
+    removed = _removed(change, pattern)
+    if removed:
+        return failed(f"this change takes away a reader ({removed}) together with what it reads: release that first")
+    try:
+        reader = _reader(change.after, pattern)
+    except Unreadable as unreadable:
+        return unknown(f"readers could not be looked for everywhere: {unreadable.why}")
+    return met(f"no source file names {name}") if reader is None else missing(f"{reader} still names {name}")
+
+
+def spellings(name: str, table: bool) -> re.Pattern[bytes]:
+    """A pattern for a name as a whole word: as written, in camel case, and for a table also the class of one row."""
+    parts = [part for part in re.split(r"[_\W]+", name) if part]
+    forms = {name, "".join(parts), "_".join(parts)}
+    if table and parts:
+        last = parts[-1]
+        single = last[:-3] + "y" if last.endswith("ies") else last[:-2] if last.endswith(("sses", "xes")) else last.removesuffix("s")
+        forms |= {"".join((*parts[:-1], single)), "_".join((*parts[:-1], single))}
+    words = b"|".join(re.escape(form.encode("utf-8", "surrogateescape")) for form in sorted(forms, key=len, reverse=True) if form)
+    return re.compile(rb"(?<![A-Za-z0-9_])(?:" + words + rb")(?![A-Za-z0-9_])", re.IGNORECASE)
+
+
+def _reads(path: str) -> bool:
+    return (
+        _SOURCE.match(path) is not None
+        and _OF_SCHEMA.search(path) is None
+        and place_of(path) in (Place.DEPLOYED, Place.EXAMPLE)
+        and not path.startswith(".github/")
+    )
+
+
+def _removed(change: Change, pattern: re.Pattern[bytes]) -> str | None:
+    """A changed file that named it at base and does not at head."""
+    for file in change.files:
+        if file.old is None or not _reads(file.base_path):
+            continue
+        try:
+            before, after = change.base_bytes(file) or b"", change.head_bytes(file) or b""
+        except Unreadable:
+            continue
+        if pattern.search(before) and not pattern.search(after):
+            return file.base_path
+    return None
+
+
+def _reader(tree: Tree, pattern: re.Pattern[bytes]) -> str | None:
+    """A source file that names it. Raises `Unreadable` where not all of them can be searched."""
+    paths = [path for path in tree.paths() if _reads(path)]
+    tree.prefetch(paths[:FILES])
+    return _search(tree, paths, pattern)
+
+
+def _search(tree: Tree, paths: Iterable[str], pattern: re.Pattern[bytes]) -> str | None:
+    size = 0
+    for searched, path in enumerate(paths, 1):
+        content = tree.read(path) or b""
+        size += len(content)
+        if pattern.search(content):
+            return path
+        if searched >= FILES or size >= BYTES:
+            raise Unreadable(path, f"more than {FILES:,} source files or {BYTES >> 20} MiB")
+    return None
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
-    return f"Remove every reader of `{effect.subject}` in a pull request of its own, release that, and drop it afterwards."
+    name = effect.fact("column") or effect.fact("table") or effect.subject
+    return (
+        f"Remove every reader of `{effect.subject}` in a pull request of its own, release that, and drop it afterwards. To find them:\n\n"
+        f"```\ngit grep -nwi {name.rpartition('.')[2]}\n```"
+    )
 
 
 SAFEGUARD = Safeguard(

@@ -5,7 +5,9 @@ The migration ran up, down and up again on this head, and the schemas agree.
 There is a way back, and it was walked.
 
 ## What counts as proof
-A check that the policy names for it, on this head; an empty down part is no proof.
+The artifact that the policy names, of a run on this head: the schema's digest before, after up, after down and after up again; the first and the
+third agree, the second and the fourth too, and up changes something, so an empty down part is no proof. Or, where the policy names no artifact,
+a check on this head.
 
 ## How the proof is authenticated
 Bound to the App, the workflow file as it is on the base branch, the event, the head commit and the newest attempt; exactly `success`.
@@ -19,20 +21,58 @@ That the way back keeps the data that was in the dropped columns.
 
 from __future__ import annotations
 
-from checks.evidence import Evidence
-from checks.model import Assessment, Effect, Hazard, Proof
+import re
+
+from checks.evidence import ArtifactFact, Evidence
+from checks.model import Assessment, Effect, Hazard, Proof, Unreadable
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, from_checks
+from checks.readers.documents import plain_json
+from checks.safeguards.base import Safeguard, failed, from_checks, met, missing, offline, refused
+
+SCHEMA = "interlock/round-trip/1"
+"""`start`, `up`, `down` and `again`: the schema's SHA-256 before, after up, after down and after up again."""
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
-    return from_checks("migration-reversed", assessment, evidence, policy)[1]
+    sources = [source for source in policy.sources("migration-reversed") if source.artifact]
+    if not sources:
+        return from_checks("migration-reversed", assessment, evidence, policy)[1]
+    if (answer := offline(evidence)) is not None:
+        return answer
+    for source in sources:
+        for artifact in evidence.artifacts:
+            if artifact.name != source.artifact:
+                continue
+            why = refused(artifact, source, assessment.change.head)
+            return failed(f"the round trip is not accepted: {why}", artifact.check.url) if why else _agrees(artifact)
+    return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
+
+
+def _agrees(artifact: ArtifactFact) -> Proof:
+    """Whether a record of a round trip shows a way there, a way back, and the same schema each time."""
+    url = artifact.check.url
+    try:
+        record = plain_json(artifact.content.encode(), artifact.name, 1 << 20)
+    except Unreadable as unreadable:
+        return failed(f"the round trip's record cannot be read: {unreadable.why}", url)
+    names = ("start", "up", "down", "again")
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA or not all(_HASH.fullmatch(str(record.get(name))) for name in names):
+        return failed(f"the round trip's record is no {SCHEMA}", url)
+    start, up, down, again = (str(record[name]) for name in names)
+    if start == up:
+        return failed("the migration changed nothing in the round trip", url)
+    if down != start:
+        return failed("down does not lead back to the schema before; an empty down part is no way back", url)
+    if again != up:
+        return failed("up does not lead to the same schema the second time", url)
+    return met("up, down and up again, and the schemas agree", url)
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
     return (
         "Let the migration run up, down and up on a throw-away database in trusted CI. Name it in `.github/interlock.yml`:\n\n"
-        "```yaml\nevidence:\n  migration-reversed: {app: github-actions, workflow: .github/workflows/migrations.yml, check: round-trip}\n```"
+        "```yaml\nevidence:\n  migration-reversed: {app: github-actions, workflow: .github/workflows/migrations.yml, check: round-trip, artifact: interlock-round-trip}\n```"
     )
 
 

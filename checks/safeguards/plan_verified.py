@@ -24,11 +24,11 @@ What changes between the plan and the apply: apply the plan that was made.
 
 from __future__ import annotations
 
-from checks.evidence import ArtifactFact, Evidence
+from checks.evidence import Evidence
 from checks.model import Assessment, Effect, Hazard, Proof, Status, Unreadable
 from checks.plans import PlanDigest, covers, read_digest
-from checks.policy import Policy, Source
-from checks.safeguards.base import Safeguard, authentic, failed, from_checks, met, missing, offline, unknown
+from checks.policy import Policy
+from checks.safeguards.base import Safeguard, failed, from_checks, met, missing, offline, refused, unknown
 
 
 def trusted_plans(assessment: Assessment, evidence: Evidence, policy: Policy) -> tuple[tuple[PlanDigest, str | None], ...] | Proof:
@@ -46,7 +46,7 @@ def trusted_plans(assessment: Assessment, evidence: Evidence, policy: Policy) ->
         for artifact in evidence.artifacts:
             if artifact.name != source.artifact:
                 continue
-            why = _refused(artifact, source, assessment.change.head)
+            why = refused(artifact, source, assessment.change.head)
             if why is not None:
                 return failed(f"the plan is not accepted: {why}", artifact.check.url)
             try:
@@ -56,13 +56,6 @@ def trusted_plans(assessment: Assessment, evidence: Evidence, policy: Policy) ->
     if not plans:
         return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
     return tuple(plans)
-
-
-def _refused(artifact: ArtifactFact, source: Source, head: str) -> str | None:
-    if artifact.check.conclusion != "success":
-        return f"its run ended as {artifact.check.conclusion or 'not yet'}"
-    run_only = Source(app=source.app, workflow=source.workflow)
-    return authentic(artifact.check, run_only, head)
 
 
 def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:

@@ -5,7 +5,8 @@ Tests that reach the changed code ran and passed in trusted CI on this head.
 The changed lines were executed by tests that could have failed.
 
 ## What counts as proof
-A check that the policy names for it, on this head.
+The artifact that the policy names, of a run on this head, lists for each file the lines that can run and those that tests ran; of the changed ones
+all were (or the share that the policy asks for with `percent`). Or, where the policy names no artifact, a check on this head.
 
 ## How the proof is authenticated
 Bound to the App, the workflow file as it is on the base branch, the event, the head commit and the newest attempt; exactly `success`.
@@ -19,20 +20,37 @@ That the tests assert the right thing.
 
 from __future__ import annotations
 
-from checks.evidence import Evidence
+from checks.evidence import ArtifactFact, Evidence
 from checks.model import Assessment, Effect, Hazard, Proof
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, from_checks
+from checks.safeguards.base import Safeguard, failed, from_checks, met, missing, offline, refused
 
 
 def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
-    return from_checks("tests-exercised", assessment, evidence, policy)[1]
+    sources = [source for source in policy.sources("tests-exercised") if source.artifact]
+    if not sources:
+        return from_checks("tests-exercised", assessment, evidence, policy)[1]
+    if (answer := offline(evidence)) is not None:
+        return answer
+    for source in sources:
+        for fact in evidence.coverage:
+            why = refused(ArtifactFact(str(source.artifact), "", fact.check), source, assessment.change.head) or fact.wrong
+            if why:
+                return failed(f"the coverage is not accepted: {why}", fact.check.url)
+            wanted = source.percent or 100
+            if fact.lines and fact.run * 100 < wanted * fact.lines:
+                return failed(
+                    f"tests ran {fact.run} of {fact.lines} changed lines ({wanted} % are needed); not {', '.join(fact.missed[:3])}",
+                    fact.check.url,
+                )
+            return met(f"tests ran {fact.run} of {fact.lines} changed lines", fact.check.url)
+    return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
     return (
         "Let the tests run on this head, with the workflow as it is on the base branch. Name it in `.github/interlock.yml`:\n\n"
-        "```yaml\nevidence:\n  tests-exercised: {app: github-actions, workflow: .github/workflows/test.yml, check: test}\n```"
+        "```yaml\nevidence:\n  tests-exercised: {app: github-actions, workflow: .github/workflows/test.yml, check: test, artifact: interlock-coverage, percent: 90}\n```"
     )
 
 

@@ -1,0 +1,67 @@
+"""Changed lines against what an artifact says that tests ran."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from checks.evidence import ArtifactFact, CoverageFact
+from checks.model import Change, Unreadable
+from checks.readers.documents import plain_json
+
+SCHEMA = "interlock/coverage/1"
+"""`files`: path → {"lines": those that can run, "run": those that tests ran}."""
+LINES = 20_000
+"""Lines of one file that are compared."""
+
+
+def coverage_facts(change: Change, artifacts: Iterable[ArtifactFact]) -> tuple[CoverageFact, ...]:
+    """For each artifact, how many of the changed lines that can run were run."""
+    return tuple(_fact(change, artifact) for artifact in artifacts)
+
+
+def _fact(change: Change, artifact: ArtifactFact) -> CoverageFact:
+    try:
+        files = _files(plain_json(artifact.content.encode(), artifact.name, 4 << 20))
+        lines = run = 0
+        missed: list[str] = []
+        for path in sorted({one.path for one in change.files if one.new is not None and one.new.is_file} & files.keys()):
+            able, ran = files[path]
+            changed = changed_lines(change, path) & able
+            lines, run = lines + len(changed), run + len(changed & ran)
+            missed += [f"{path}:{line}" for line in sorted(changed - ran)]
+    except Unreadable as unreadable:
+        return CoverageFact(artifact.check, 0, 0, (), unreadable.why)
+    unnamed = sorted(one.path for one in change.files if one.new is not None and one.path not in files and _runs(one.path, files))
+    wrong = f"it says nothing of {', '.join(unnamed[:3])}" if unnamed else None
+    return CoverageFact(artifact.check, lines, run, tuple(missed[:20]), wrong)
+
+
+def _runs(path: str, files: Mapping[str, Any]) -> bool:
+    """Whether a file is of a kind that the artifact speaks of, and no test itself."""
+    kinds = {name.rpartition(".")[2] for name in files}
+    return "." in path and path.rpartition(".")[2] in kinds and not any(part.startswith("test") for part in path.lower().split("/"))
+
+
+def _files(value: Any) -> dict[str, tuple[frozenset[int], frozenset[int]]]:
+    """Path → (lines that can run, lines that ran). Raises `Unreadable`."""
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("files"), dict):
+        raise Unreadable("coverage", f"it is no {SCHEMA}")
+    found: dict[str, tuple[frozenset[int], frozenset[int]]] = {}
+    for path, one in value["files"].items():
+        lists = [one.get("lines"), one.get("run")] if isinstance(one, dict) else [None]
+        if not all(isinstance(lines, list) and all(type(line) is int for line in lines) for lines in lists):
+            raise Unreadable("coverage", f"the lines of {path[:100]} are no lists of numbers")
+        found[path] = (frozenset(lists[0] or ()), frozenset(lists[1] or ()))
+    return found
+
+
+def changed_lines(change: Change, path: str) -> frozenset[int]:
+    """The numbers of the lines at head that are new or other than at base. Raises `Unreadable` over the limit."""
+    file = change.by_path[path]
+    before, after = (change.base_bytes(file) or b"").split(b"\n"), (change.head_bytes(file) or b"").split(b"\n")
+    if len(before) > LINES or len(after) > LINES:
+        raise Unreadable(path, f"more than {LINES:,} lines")
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if before != after else []
+    return frozenset(line + 1 for kind, _, _, start, end in blocks if kind in ("insert", "replace") for line in range(start, end))

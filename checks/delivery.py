@@ -1,0 +1,153 @@
+"""How a unit reaches people, as far as its own folders say: in steps, judged by a machine, rolled back by one.
+
+Sources: argo-rollouts.readthedocs.io/en/stable/features/specification, docs.flagger.app/usage/how-it-works,
+docs.aws.amazon.com/serverless-application-model (DeploymentPreference), registry.terraform.io (aws_ecs_service, aws_codedeploy_deployment_group).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checks.model import Tree, Unreadable
+from checks.readers import kubernetes as k8s
+from checks.readers.documents import Node, yaml
+from checks.readers.hcl import Block, hcl
+
+FILES = 200
+_INSIDE = frozenset(
+    {
+        "deploy",
+        "deployment",
+        "k8s",
+        "kubernetes",
+        "manifests",
+        "helm",
+        "chart",
+        "charts",
+        "templates",
+        "infra",
+        "terraform",
+        "rollout",
+        "rollouts",
+        "base",
+        "overlays",
+        ".aws",
+    }
+)
+"""Folders of a unit in which its delivery is described."""
+_STAGED = re.compile(r"Canary|Linear", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One description found."""
+
+    path: str
+    name: str
+    """The workload it is for, where it says so."""
+    staged: str = ""
+    """How it ships in steps that a machine judges, in words."""
+    rollback: str = ""
+    """What rolls it back without a person, in words."""
+
+
+def deliveries(tree: Tree, path: str) -> Iterator[Delivery]:
+    """What the folders of the unit that `path` belongs to say. Files that cannot be read say nothing."""
+    for one in _files(tree, path):
+        try:
+            content = tree.read(one) or b""
+            if one.endswith((".tf", ".tofu")):
+                if b"aws_ecs_service" in content or b"aws_codedeploy" in content:
+                    for block in hcl(content, one).blocks:
+                        yield from _terraform(one, block)
+            elif any(word in content for word in (b"Rollout", b"Canary", b"DeploymentPreference")):
+                for node in yaml(content, one):
+                    yield from _document(one, node)
+        except Unreadable:
+            continue
+
+
+def _files(tree: Tree, path: str) -> list[str]:
+    folder = path.rpartition("/")[0]
+    parent = folder.rpartition("/")[0]
+    found: dict[str, None] = {}
+    for place in dict.fromkeys((folder, parent) if folder else ("",)):
+        if place == "" and folder:
+            continue
+        for name, entry in tree.list(place).items():
+            here = f"{place}/{name}" if place else name
+            if entry.is_file:
+                found[here] = None
+            elif entry.is_directory and (name in _INSIDE):
+                found.update({f"{here}/{inner}": None for inner, below in tree.list(here).items() if below.is_file})
+    wanted = [one for one in found if one.endswith((".yml", ".yaml", ".tf", ".tofu", ".template"))]
+    return wanted[:FILES]
+
+
+def _document(path: str, node: Node) -> Iterator[Delivery]:
+    kind, api = node.string("kind") or "", node.string("apiVersion") or ""
+    name = node.string("metadata", "name") or ""
+    if kind == "Rollout" and api.startswith("argoproj.io/"):
+        strategy = node.get("spec", "strategy")
+        keys = ("analysis", "prePromotionAnalysis", "postPromotionAnalysis")
+        judged = strategy is not None and any(where and where[-1] in keys and not one.is_scalar for where, one in strategy.walk())
+        steps = node.get("spec", "strategy", "canary", "steps")
+        some = steps is not None and any(
+            (weight := k8s.number(step.get("setWeight"))) is not None and weight < 100 for step in steps.elements()
+        )
+        green = node.get("spec", "strategy", "blueGreen") is not None
+        if judged:
+            yield Delivery(
+                path,
+                name,
+                f"the Rollout {name} goes in steps with analysis" if some or green else "",
+                f"the analysis of the Rollout {name} aborts it",
+            )
+    elif kind == "Canary" and api.startswith("flagger.app/"):
+        analysis = node.get("spec", "analysis") or node.get("spec", "canaryAnalysis")
+        metrics = analysis.get("metrics") if analysis is not None else None
+        if metrics is not None and metrics.elements() and k8s.truth(node.get("spec", "skipAnalysis")) is not True:
+            target = node.string("spec", "targetRef", "name") or name
+            yield Delivery(
+                path, target, f"the Canary {name} goes in steps with analysis", f"the analysis of the Canary {name} rolls it back"
+            )
+    else:
+        for where, one in node.walk():
+            if where and where[-1] == "DeploymentPreference" and one.is_map and k8s.truth(one.get("Enabled")) is not False:
+                alarms, staged = one.get("Alarms"), bool(_STAGED.search(one.string("Type") or ""))
+                watched = alarms is not None and bool(alarms.elements())
+                if watched:
+                    subject = str(where[1]) if len(where) > 1 and where[0] == "Resources" else ""
+                    yield Delivery(
+                        path,
+                        subject,
+                        "the function shifts its traffic in steps under alarms" if staged else "",
+                        "an alarm rolls the function back",
+                    )
+
+
+def _terraform(path: str, block: Block) -> Iterator[Delivery]:
+    if block.type != "resource" or len(block.labels) != 2:
+        return
+    kind, name = block.labels
+    address = f"{kind}.{name}"
+    if kind == "aws_ecs_service":
+        breaker = next(iter(block.nested("deployment_circuit_breaker")), None)
+        if breaker is not None and _true(breaker, "enable") and _true(breaker, "rollback"):
+            yield Delivery(path, address, "", f"the circuit breaker of {address} rolls it back")
+    elif kind == "aws_codedeploy_deployment_group":
+        rollback = next(iter(block.nested("auto_rollback_configuration")), None)
+        alarm = next(iter(block.nested("alarm_configuration")), None)
+        config = block.get("deployment_config_name")
+        if rollback is not None and alarm is not None and _true(rollback, "enabled"):
+            staged = config is not None and bool(_STAGED.search(config.text))
+            yield Delivery(
+                path, "", f"{address} shifts traffic in steps under alarms" if staged else "", f"{address} rolls back on an alarm"
+            )
+
+
+def _true(block: Block, name: str) -> bool:
+    value = block.get(name)
+    return value is not None and value.text == "true"

@@ -1,0 +1,401 @@
+"""Every safeguard that needs evidence, held against every way in which evidence can be other than it looks."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.evidence.coverage import SCHEMA as COVERAGE
+from bot.evidence.coverage import changed_lines, coverage_facts
+from checks import safeguards
+from checks.assess import assess
+from checks.evidence import (
+    OFFLINE,
+    ArtifactFact,
+    BranchRules,
+    CheckFact,
+    CoverageFact,
+    DrillFact,
+    EnvironmentFact,
+    Evidence,
+    RequiredCheck,
+    StagedRemoval,
+)
+from checks.model import Assessment, Effect, Hazard, Proof, Status
+from checks.plans import digest_file
+from checks.policy import Policy, Source, read_policy
+from checks.safeguards.migration_reversed import SCHEMA as ROUND_TRIP
+from checks.trees import MemoryTree
+from tests.changes import HEAD, change_of
+from tests.house import DATABASE, TOPIC
+
+NOW = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
+FLOW, ACTIONS = ".github/workflows/proof.yml", "github-actions"
+GATE, APP = "interlock: main", 7
+MET, MISSING, FAILED, UNKNOWN = Status.MET, Status.MISSING, Status.FAILED, Status.UNKNOWN
+
+SOURCE = Source(app=ACTIONS, workflow=FLOW, check="proof", artifact="proof", within_days=30)
+WITH_ARTIFACT = ("plan-verified", "migration-reversed", "tests-exercised")
+POLICY = Policy(
+    mode="enforce",
+    evidence=(
+        *tuple((name, (SOURCE,)) for name in (*WITH_ARTIFACT, "restore-proven")),
+        ("check-required", (Source(app=ACTIONS, workflow=FLOW, check="proof"),)),
+    ),
+)
+CHECK = CheckFact("proof", ACTIONS, "success", HEAD, "https://example.com/1", FLOW, "pull_request", True, completed=NOW)
+PLAN = digest_file(
+    json.dumps(
+        {
+            "format_version": "1.2",
+            "terraform_version": "1.9.0",
+            "resource_changes": [
+                {
+                    "address": "aws_db_instance.main",
+                    "mode": "managed",
+                    "type": "aws_db_instance",
+                    "name": "main",
+                    "change": {"actions": ["delete"], "before": {}, "after": None},
+                }
+            ],
+        }
+    ).encode()
+)
+TRIP = json.dumps({"schema": ROUND_TRIP, "start": "0" * 64, "up": "1" * 64, "down": "0" * 64, "again": "1" * 64})
+CONTENT = {"plan-verified": PLAN, "migration-reversed": TRIP, "tests-exercised": ""}
+
+
+def judged() -> tuple[Assessment, Effect]:
+    """The assessment of a destroyed database, and the effect."""
+    change = change_of({"infra/prod/main.tf": DATABASE + TOPIC}, {"infra/prod/main.tf": TOPIC})
+    assessment = assess(change, POLICY)
+    return assessment, next(effect for effect in assessment.effects if effect.rule == "terraform/resource-destroyed")
+
+
+ASSESSMENT, EFFECT = judged()
+
+
+def evidence(name: str, check: CheckFact | None) -> Evidence:
+    """All that would prove `name`, made by this check run; nothing without one."""
+    found = Evidence(
+        connected=True,
+        now=NOW,
+        checks=(check,) if check else (),
+        gate_check=GATE,
+        gate_app_id=APP,
+        rules=BranchRules((RequiredCheck("proof", 15368),), ()),
+    )
+    if check is not None and name in WITH_ARTIFACT:
+        found = replace(found, artifacts=(ArtifactFact("proof", CONTENT[name], check),))
+    if check is not None and name == "tests-exercised":
+        found = replace(found, coverage=(CoverageFact(check, 10, 10),))
+    return found
+
+
+def proof(name: str, found: Evidence, effect: Effect = EFFECT, policy: Policy = POLICY) -> Proof:
+    """What a safeguard says."""
+    prove = safeguards.load(name).from_evidence
+    assert prove is not None
+    return prove(effect, ASSESSMENT, found, policy)
+
+
+SITUATIONS: dict[str, tuple[Callable[[CheckFact], CheckFact | None], tuple[Status, ...]]] = {
+    "met": (lambda check: check, (MET,)),
+    "missing": (lambda check: None, (MISSING,)),
+    "failed": (lambda check: replace(check, conclusion="failure"), (FAILED,)),
+    "running": (lambda check: replace(check, conclusion=None), (MISSING, FAILED)),
+    "forged": (lambda check: replace(check, from_run=False), (FAILED,)),
+    "stale": (lambda check: replace(check, latest=False), (FAILED,)),
+    "skipped": (lambda check: replace(check, conclusion="skipped"), (FAILED,)),
+    "neutral": (lambda check: replace(check, conclusion="neutral"), (FAILED,)),
+    "other app": (lambda check: replace(check, app="mine", workflow=None), (FAILED, MISSING)),
+    "other workflow": (lambda check: replace(check, workflow=".github/workflows/mine.yml"), (FAILED, MISSING)),
+    "changed workflow": (lambda check: replace(check, same_as_base=False), (FAILED,)),
+    "uncompared workflow": (lambda check: replace(check, same_as_base=None), (FAILED,)),
+    "other commit": (lambda check: replace(check, head="c" * 40), (FAILED,)),
+    "other event": (lambda check: replace(check, event="pull_request_target"), (FAILED,)),
+    "fork": (lambda check: replace(check, same_repository=False), (FAILED,)),
+    "other name": (lambda check: replace(check, name="other"), (MISSING, FAILED)),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("name", (*WITH_ARTIFACT, "check-required"))
+def test_evidence_of_a_head_is_bound_to_it(name: str, situation: str) -> None:
+    """A check or artifact proves something only as a job of the named, unchanged workflow, on this head, and exactly as a success."""
+    alter, expected = SITUATIONS[situation]
+    found = evidence(name, alter(CHECK))
+    if situation == "other name" and name in WITH_ARTIFACT:
+        found = replace(found, artifacts=tuple(replace(one, name="other") for one in found.artifacts), coverage=())
+    assert proof(name, found).status in expected
+
+
+@pytest.mark.parametrize("name", safeguards.NAMES)
+def test_without_github_nothing_that_needs_it_is_met(name: str) -> None:
+    """Offline a safeguard that asks GitHub knows nothing, and says so."""
+    if safeguards.load(name).from_evidence is not None:
+        assert proof(name, replace(OFFLINE, now=NOW)).status in (UNKNOWN, MISSING)
+
+
+DRILL = DrillFact(FLOW, "success", NOW - datetime.timedelta(days=3), "schedule", "main", True, "proof")
+DRILLS: dict[str, tuple[tuple[DrillFact, ...] | None, Status]] = {
+    "met": ((DRILL,), MET),
+    "missing": ((), MISSING),
+    "unknown": (None, UNKNOWN),
+    "failed": ((replace(DRILL, conclusion="failure"),), FAILED),
+    "failed since": ((DRILL, replace(DRILL, conclusion="failure", completed=NOW)), FAILED),
+    "mended since": ((replace(DRILL, conclusion="failure", completed=NOW - datetime.timedelta(days=9)), DRILL), MET),
+    "stale": ((replace(DRILL, completed=NOW - datetime.timedelta(days=31)),), MISSING),
+    "from the future": ((replace(DRILL, completed=NOW + datetime.timedelta(days=1)),), UNKNOWN),
+    "skipped": ((replace(DRILL, conclusion="skipped"),), FAILED),
+    "other workflow": ((replace(DRILL, workflow=".github/workflows/mine.yml"),), MISSING),
+    "other event": ((replace(DRILL, event="pull_request"),), MISSING),
+    "other job": ((replace(DRILL, job="other"),), MISSING),
+    "fork": ((replace(DRILL, same_repository=False),), MISSING),
+    "unfinished": ((replace(DRILL, completed=None),), MISSING),
+}
+
+
+@pytest.mark.parametrize("situation", DRILLS)
+def test_a_drill_is_of_the_branch_and_not_long_ago(situation: str) -> None:
+    """Only the newest finished run of the merged workflow counts, and only while it is fresh."""
+    drills, expected = DRILLS[situation]
+    assert proof("restore-proven", Evidence(connected=True, now=NOW, drills=drills)).status is expected
+
+
+def staged(hours: float, subject: str = "aws_db_instance.main") -> tuple[StagedRemoval, ...]:
+    return (StagedRemoval("infra/prod/main.tf", subject, "d" * 40, NOW - datetime.timedelta(hours=hours)),)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (staged(25), MET),
+        (staged(23), MISSING),
+        (staged(25, "aws_db_instance.other"), MISSING),
+        ((), MISSING),
+        (None, UNKNOWN),
+        ((*staged(300), *staged(1)), MISSING),
+    ],
+)
+def test_a_deletion_is_announced_long_enough_before(found: tuple[StagedRemoval, ...] | None, expected: Status) -> None:
+    """The guard of this very thing went off in an earlier change, and long enough ago; put back and taken off again counts from then."""
+    assert proof("deletion-staged", Evidence(connected=True, now=NOW, staged=found)).status is expected
+
+
+ROOM = EnvironmentFact("production", True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("rooms", "expected"),
+    [
+        ((ROOM,), MET),
+        ((replace(ROOM, protected=False),), FAILED),
+        ((replace(ROOM, admins_bypass=True),), FAILED),
+        ((replace(ROOM, admins_bypass=None),), FAILED),
+        ((replace(ROOM, name="staging"),), FAILED),
+        ((), FAILED),
+        (None, UNKNOWN),
+    ],
+)
+def test_an_environment_protects_only_where_nobody_goes_round_it(rooms: tuple[EnvironmentFact, ...] | None, expected: Status) -> None:
+    """The job's own environment, with rules, that administrators cannot bypass."""
+    effect = replace(EFFECT, facts=(("job-environment", "production"),))
+    assert proof("environment-protected", Evidence(connected=True, now=NOW, environments=rooms), effect).status is expected
+    assert proof("environment-protected", Evidence(connected=True, now=NOW, environments=rooms)).status is MISSING
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (BranchRules((RequiredCheck(GATE, APP),), ()), MET),
+        (BranchRules((RequiredCheck(GATE, None),), ()), FAILED),
+        (BranchRules((RequiredCheck(GATE, 8),), ()), FAILED),
+        (BranchRules((RequiredCheck(GATE, APP),), ("Team 1 (always)",)), FAILED),
+        (BranchRules((RequiredCheck(GATE, APP),), None), UNKNOWN),
+        (BranchRules((RequiredCheck("interlock: dev", APP),), ()), MISSING),
+        (BranchRules(), MISSING),
+        (None, UNKNOWN),
+    ],
+)
+def test_the_gate_is_enforced_only_where_nobody_goes_round_it(rules: BranchRules | None, expected: Status) -> None:
+    """Required, from this App, and nobody may bypass it; what GitHub does not tell is not known."""
+    assert proof("gate-enforced", Evidence(connected=True, now=NOW, rules=rules, gate_check=GATE, gate_app_id=APP)).status is expected
+
+
+@pytest.mark.parametrize("required", [(), (RequiredCheck("proof", None),), (RequiredCheck("other", 15368),)])
+def test_a_check_that_nobody_forces_is_no_proof(required: tuple[RequiredCheck, ...]) -> None:
+    """A success that the branch does not ask for, or takes from anyone, is none."""
+    assert proof("check-required", replace(evidence("check-required", CHECK), rules=BranchRules(required, ()))).status is FAILED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"down": "1" * 64}, {"again": "2" * 64}, {"up": "0" * 64, "again": "0" * 64}, {"start": None}, {"schema": "x"}, {"up": "short"}],
+)
+def test_a_round_trip_must_lead_back_and_change_something(change: dict[str, str | None]) -> None:
+    """An empty way back, another schema the second time, a migration that does nothing, and a record that is none: no proof."""
+    content = json.dumps({**json.loads(TRIP), **change})
+    found = replace(evidence("migration-reversed", CHECK), artifacts=(ArtifactFact("proof", content, CHECK),))
+    assert proof("migration-reversed", found).status is FAILED
+
+
+@pytest.mark.parametrize(
+    ("run", "percent", "expected"), [(10, None, MET), (9, None, FAILED), (9, 90, MET), (8, 90, FAILED), (0, 1, FAILED)]
+)
+def test_tests_must_have_run_the_changed_lines(run: int, percent: int | None, expected: Status) -> None:
+    """All changed lines that can run, or the share that the policy asks for."""
+    policy = replace(POLICY, evidence=(("tests-exercised", (replace(SOURCE, percent=percent),)),))
+    assert (
+        proof(
+            "tests-exercised", replace(evidence("tests-exercised", CHECK), coverage=(CoverageFact(CHECK, 10, run),)), policy=policy
+        ).status
+        is expected
+    )
+
+
+def test_coverage_is_compared_with_the_changed_lines() -> None:
+    """Only lines of this change that can run count; an artifact that leaves a changed file out, or is none, is said to."""
+    change = change_of({"a.py": "a = 1\nb = 2\n"}, {"a.py": "a = 1\nb = 3\n# x\nc = 4\n"})
+    assert changed_lines(change, "a.py") == {2, 3, 4}
+
+    def fact(files: object) -> CoverageFact:
+        text = json.dumps({"schema": COVERAGE, "files": files})
+        return coverage_facts(change, [ArtifactFact("proof", text, CHECK)])[0]
+
+    assert (fact({"a.py": {"lines": [1, 2, 4], "run": [1, 2, 4]}}).lines, fact({"a.py": {"lines": [1, 2, 4], "run": [1, 2]}}).missed) == (
+        2,
+        ("a.py:4",),
+    )
+    assert fact({"b.py": {"lines": [1], "run": [1]}}).wrong == "it says nothing of a.py"
+    assert fact({"a.py": {"lines": ["1"], "run": []}}).wrong and fact([]).wrong and fact({"a.py": None}).wrong
+
+
+def from_change(name: str, effect: Effect, before: dict[str, str], after: dict[str, str], effects: tuple[Effect, ...] = ()) -> Proof | None:
+    prove = safeguards.load(name).from_change
+    assert prove is not None
+    return prove(effect, change_of(before, after), effects)
+
+
+COLUMN = replace(EFFECT, path="db/migrations/2.sql", subject="users.nick_name", facts=(("table", "users"), ("column", "nick_name")))
+SQL = {"db/migrations/1.sql": "CREATE TABLE users (nick_name text);"}
+DROP = {**SQL, "db/migrations/2.sql": "ALTER TABLE users DROP COLUMN nick_name;"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, MET),
+        ({"app/user.py": "user.nick_name"}, {"app/user.py": "user.nick_name"}, MISSING),
+        ({"app/user.ts": "user.nickName"}, {"app/user.ts": "user.nickName"}, MISSING),
+        ({"app/user.py": "user.nick_name"}, {"app/user.py": "user.name"}, FAILED),
+        ({"app/user.py": "user.nick_names"}, {"app/user.py": "user.my_nick_name"}, MET),
+        ({"docs/user.md": "nick_name"}, {"docs/user.md": "nick_name"}, MET),
+        ({"tests/test_user.py": "nick_name"}, {"tests/test_user.py": "nick_name"}, MET),
+    ],
+)
+def test_a_column_goes_only_when_nothing_reads_it(before: dict[str, str], after: dict[str, str], expected: Status) -> None:
+    """No source file at head names it, and this change does not take the last reader away itself."""
+    found = from_change("expand-contract", COLUMN, {**SQL, **before}, {**DROP, **after})
+    assert found is not None and found.status is expected
+
+
+def test_a_repository_too_large_to_search_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the limit nothing is known."""
+    monkeypatch.setattr("checks.safeguards.expand_contract.FILES", 2)
+    found = from_change("expand-contract", COLUMN, SQL, {**DROP, **{f"app/{n}.py": "x" for n in range(3)}})
+    assert found is not None and found.status is UNKNOWN
+
+
+ROLLOUT = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec:\n  strategy:\n    canary:\n%s      steps: [{setWeight: 10}, {pause: {}}]\n"
+JUDGED = ROLLOUT % "      analysis: {templates: [{templateName: ok}]}\n"
+BREAKER = 'resource "aws_ecs_service" "shop" {\n  deployment_circuit_breaker {\n    enable = true\n    rollback = %s\n  }\n}\n'
+SAM = "Resources:\n  shop:\n    Type: AWS::Serverless::Function\n    Properties:\n      DeploymentPreference: {Type: Canary10Percent5Minutes, Alarms: [!Ref A]}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "steps", "back"),
+    [
+        ({"apps/shop/k8s/rollout.yaml": JUDGED}, MET, MET),
+        ({"apps/shop/k8s/rollout.yaml": ROLLOUT % ""}, MISSING, MISSING),
+        ({"apps/other/k8s/rollout.yaml": JUDGED}, MISSING, MISSING),
+        ({"apps/shop/k8s/rollout.yaml": JUDGED.replace("name: shop", "name: other")}, MISSING, MISSING),
+        ({"apps/shop/main.tf": BREAKER % "true"}, MISSING, MET),
+        ({"apps/shop/main.tf": BREAKER % "false"}, MISSING, MISSING),
+        ({"apps/shop/template.yaml": SAM}, MET, MET),
+        ({"apps/shop/template.yaml": "Resources: ["}, MISSING, MISSING),
+    ],
+)
+def test_a_unit_ships_in_steps_only_where_its_own_folders_say_so(files: dict[str, str], steps: Status, back: Status) -> None:
+    """Steps and rollback count when a machine judges them, for this workload."""
+    effect = replace(EFFECT, hazard=Hazard.AVAILABILITY_REDUCED, path="apps/shop/k8s/x.yaml", subject="Deployment/shop")
+    for name, expected in (("rollout-staged", steps), ("rollback-automatic", back)):
+        found = from_change(name, effect, {}, files)
+        assert found is not None and found.status is expected, name
+
+
+def test_a_rollout_that_this_change_weakens_is_no_safeguard() -> None:
+    """What is loosened in the same change does not count."""
+    effect = replace(EFFECT, path="apps/shop/k8s/x.yaml", subject="Deployment/shop")
+    weak = replace(EFFECT, rule="rollouts/steps-removed", path="apps/shop/k8s/rollout.yaml")
+    found = from_change("rollout-staged", effect, {}, {"apps/shop/k8s/rollout.yaml": JUDGED}, (effect, weak))
+    assert found is not None and found.status is FAILED
+
+
+ROLE = 'resource "aws_iam_role" "ci" {\n  name = "ci"\n%s  assume_role_policy = "{}"\n}\n'
+GRANT = 'resource "aws_iam_role_policy" "ci" {\n  role = aws_iam_role.ci.id\n  policy = jsonencode({\n    Statement = [{ Effect = "Allow", Action = ["%s"], Resource = "%s"%s }]\n  })\n}\n'
+CONDITION = ', Condition = { StringEquals = { "aws:SourceVpc" = "vpc-1" } }'
+BOUNDARY = '  permissions_boundary = "arn:aws:iam::1:policy/limit"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (ROLE % "", ROLE % "" + GRANT % ("s3:PutObject", "*", ""), MISSING),
+        (ROLE % "", ROLE % "" + GRANT % ("s3:PutObject", "arn:aws:s3:::a/*", ""), MISSING),
+        (ROLE % "", ROLE % "" + GRANT % ("s3:PutObject", "*", CONDITION), MISSING),
+        (ROLE % "", ROLE % "" + GRANT % ("s3:PutObject", "arn:aws:s3:::a/*", CONDITION), MET),
+        (
+            ROLE % "",
+            ROLE % "" + GRANT % ("s3:PutObject", "arn:aws:s3:::a/*", CONDITION.replace("StringEquals", "StringNotEquals")),
+            MISSING,
+        ),
+        (ROLE % BOUNDARY, ROLE % BOUNDARY + GRANT % ("*", "*", ""), MET),
+        (ROLE % BOUNDARY, ROLE % BOUNDARY.replace("limit", "wide") + GRANT % ("*", "*", ""), MISSING),
+    ],
+)
+def test_access_is_bounded_by_computation(before: str, after: str, expected: Status) -> None:
+    """A boundary that stood and stands, or named resources with a condition that narrows; else nothing bounds it."""
+    change = change_of({"infra/live/a.tf": before}, {"infra/live/a.tf": after})
+    effects = [one for one in assess(change, POLICY).effects if one.hazard is Hazard.PRIVILEGE_WIDENED]
+    assert effects
+    for effect in effects:
+        found = from_change("privilege-bounded", effect, {}, {})
+        assert found is not None and found.status is expected, (effect.rule, effect.facts)
+
+
+def test_what_a_workflow_gains_in_an_environment_carries_its_name() -> None:
+    """The job's environment goes with the effect, so that its protection can be asked for."""
+    flow = "on: push\npermissions: {contents: read}\njobs:\n  ship:\n    runs-on: ubuntu-latest\n    environment: production\n    permissions: {contents: %s}\n    steps: [{run: echo}]\n"
+    change = change_of({".github/workflows/a.yml": flow % "read"}, {".github/workflows/a.yml": flow % "write"})
+    (effect,) = [one for one in assess(change, POLICY).effects if one.rule == "workflow-token/write-granted"]
+    assert effect.fact("job-environment") == "production"
+
+
+def test_every_safeguard_says_what_turns_it_green_for_this_very_thing() -> None:
+    """The words name the thing or the workflow; where proof comes from outside, lines can be pasted."""
+    for name in safeguards.NAMES:
+        text = safeguards.load(name).turns_green(EFFECT, Policy())
+        assert EFFECT.subject in text or "```" in text or "`" in text, name
+
+
+def test_the_policy_takes_a_share_of_lines() -> None:
+    """`percent` is a number from 1 to 100."""
+    text = "version: 1\nevidence: {tests-exercised: {check: t, artifact: a, percent: %s}}\n"
+    read = read_policy(MemoryTree({".github/interlock.yml": (text % 90).encode()}))
+    assert read.sources("tests-exercised")[0].percent == 90
+    assert read_policy(MemoryTree({".github/interlock.yml": (text % 101).encode()})).mistakes
