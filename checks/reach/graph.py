@@ -61,27 +61,30 @@ class Dependents:
 
 
 class _Kept:
-    """What was computed before in this process, by object id: forgets what was used longest ago."""
+    """What was computed before in this process, by object id: forgets what was used longest ago, so that all of it weighs at most `limit`."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._values: OrderedDict[str, object] = OrderedDict()
+        self._limit, self._weight = limit, 0
+        self._values: OrderedDict[str, tuple[object, int]] = OrderedDict()
 
     def get(self, key: str) -> object | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
+        found = self._values.get(key)
+        if found is None:
+            return None
+        self._values.move_to_end(key)
+        return found[0]
 
-    def put(self, key: str, value: object) -> None:
-        self._values[key] = value
-        if len(self._values) > self._limit:
-            self._values.popitem(last=False)
+    def put(self, key: str, value: object, weight: int = 1) -> None:
+        self._values[key] = (value, weight)
+        self._weight += weight
+        while self._weight > self._limit:
+            _, (_, gone) = self._values.popitem(last=False)
+            self._weight -= gone
 
 
 _COUNTS = _Kept(100_000)
-_INDEXES = _Kept(20_000)
-_FACTS = _Kept(60_000)
+_INDEXES = _Kept(1_500_000)
+_FACTS = _Kept(500_000)
 
 
 class Graph:
@@ -170,7 +173,7 @@ class Graph:
                 found |= self._facts(path, entry)[0]
         index = frozenset(found)
         if oid:
-            _INDEXES.put(oid, index)
+            _INDEXES.put(oid, index, 1 + len(index))
         return index
 
     def _count(self, folder: str, oid: str | None, limit: int) -> int:
@@ -206,7 +209,7 @@ class Graph:
             for mention in words
         )
         facts: Facts = (frozenset(key for _, _, keys in mentions for key in keys), mentions)
-        _FACTS.put(key, facts)
+        _FACTS.put(key, facts, 2 + len(mentions))
         return facts
 
     def _mentions(self, path: str, extractors: Sequence[Extractor]) -> list[list[str]]:
