@@ -249,7 +249,7 @@ _CREDENTIAL = re.compile(
     r"(?:credentialsId\s*[:=]\s*|credentials\s*\(\s*|sshagent\s*\(\s*(?:credentials\s*:\s*)?\[?\s*)['\"]([^'\"]+)['\"]"
 )
 _TRUSTS = re.compile(r"\b(allowUntrusted\w*|trustAll\w*|trustForks?|buildForks?\w*|allowForks?\w*)\s*[:=]\s*true\b", re.I)
-_INPUT = re.compile(r"^\s*input\s*(?:\(|\{|message|['\"])", re.M)
+_INPUT = re.compile(r"^[ \t]*input\s*(?:\(|\{|message|['\"])", re.M)
 
 
 def _jenkins(text: str) -> _Pipeline:

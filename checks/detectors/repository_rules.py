@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -37,6 +36,7 @@ from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
 from checks.readers import codeowners, documents, text_of
+from checks.readers.toml import loads
 
 OWNERS_LOST = Rule(
     "repository-rules/owners-lost", Hazard.GATE_CHANGED, Severity.HIGH, Reversible.YES, "Paths lose their code owners", Question.FORCED
@@ -200,10 +200,7 @@ def _plain(change: Change, file: FileChange) -> tuple[Any, Any]:
         if not data:
             return None
         if path.endswith(".toml"):
-            try:
-                return tomllib.loads(text_of(data, path))
-            except tomllib.TOMLDecodeError as error:
-                raise Unreadable(path, f"it is not valid TOML: {str(error)[:80]}") from None
+            return loads(text_of(data, path), path)
         nodes = documents.read(data, path)
         return nodes[0].plain_value() if nodes else None
 

@@ -34,7 +34,7 @@ _CONTENT: tuple[tuple[re.Pattern[str], re.Pattern[bytes]], ...] = (
     (re.compile(r"template\.ya?ml\Z", re.I), re.compile(rb"AWSTemplateFormatVersion|AWS::Serverless")),
     (re.compile(r"app\.ya?ml\Z", re.I), re.compile(rb"^(?:runtime|service):", re.M)),
 )
-_STATE = re.compile(rb'^\s*(?:backend\s+"?\w+"?|cloud)\s*\{', re.M)
+_STATE = re.compile(rb'^[ \t]*(?:backend\s+"?\w+"?|cloud)\s*\{', re.M)
 _MODULE = re.compile(r"\.(?:tf|tofu)\Z")
 _WORDS_ONLY = re.compile(r"\.(?:md|mdx|rst|txt|adoc|png|svg|jpe?g|gif|webp|ico)\Z|(?:^|/)(?:LICENSE|NOTICE|CODEOWNERS|\.gitignore)\Z", re.I)
 

@@ -105,9 +105,13 @@ def speaks_of_guards(lines: Iterable[bytes], path: str) -> bool:
     text = b"\n".join(lines)
     if not _WORDS.search(text):
         return False
+    looked = -1
     for found in expression.finditer(text):
+        if found.start() < looked:
+            continue
         start, end = text.rfind(b"\n", 0, found.start() + 1) + 1, text.find(b"\n", found.end())
-        if _WORDS.search(text, start, end if end >= 0 else len(text)):
+        looked = end if end >= 0 else len(text)
+        if _WORDS.search(text, start, looked):
             return True
     return False
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from checks.model import Unreadable
 from checks.readers import documents, syntax, text_of
+from checks.readers.toml import loads
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -114,10 +114,7 @@ def _fail_under(options: Any) -> dict[str, float]:
 
 
 def _toml(text: str, path: str) -> Strictness:
-    try:
-        root = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Unreadable(path, f"it is not valid TOML: {str(error)[:80]}") from None
+    root = loads(text, path)
     tool = root.get("tool") or {}
     thresholds = {}
     number = _number(_at(tool, "coverage", "report", "fail_under"))

@@ -186,7 +186,7 @@ def _looks_json(data: bytes) -> bool:
 class _Frame:
     """A list or map being composed."""
 
-    __slots__ = ("anchor", "items", "key", "line", "pairs", "seen", "tag")
+    __slots__ = ("anchor", "items", "key", "line", "pairs", "seen", "size", "tag")
 
     def __init__(self, line: int, tag: str | None, anchor: str | None, is_map: bool) -> None:
         self.line, self.tag, self.anchor = line, tag, anchor
@@ -194,6 +194,7 @@ class _Frame:
         self.pairs: list[tuple[Node, Node]] | None = [] if is_map else None
         self.seen: set[str] = set()
         self.key: Node | None = None
+        self.size = 1
 
 
 def _documents(text: str, path: str) -> Iterator[Node]:
@@ -201,6 +202,7 @@ def _documents(text: str, path: str) -> Iterator[Node]:
 
     loader = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
     anchors: dict[str, Node] = {}
+    sizes: dict[str, int] = {}
     stack: list[_Frame] = []
     count = 0
     try:
@@ -208,7 +210,7 @@ def _documents(text: str, path: str) -> Iterator[Node]:
         for event in pyyaml.parse(text, Loader=loader):
             kind = type(event)
             if kind is pyyaml.DocumentStartEvent:
-                anchors = {}
+                anchors, sizes = {}, {}
                 continue
             if kind is pyyaml.ScalarEvent:
                 count += 1
@@ -218,12 +220,12 @@ def _documents(text: str, path: str) -> Iterator[Node]:
                     text=event.value,
                     plain=not event.style,
                 )
-                anchor = event.anchor
+                anchor, size = event.anchor, 1
             elif kind is pyyaml.AliasEvent:
                 count += 1
                 if event.anchor not in anchors:
                     raise Unreadable(path, f"the alias *{event.anchor[:60]} has no anchor", event.start_mark.line + 1)
-                node, anchor = anchors[event.anchor], None
+                node, anchor, size = anchors[event.anchor], None, sizes[event.anchor]
             elif kind in (pyyaml.MappingStartEvent, pyyaml.SequenceStartEvent):
                 count += 1
                 if len(stack) >= DEPTH:
@@ -233,13 +235,18 @@ def _documents(text: str, path: str) -> Iterator[Node]:
             elif kind in (pyyaml.MappingEndEvent, pyyaml.SequenceEndEvent):
                 frame = stack.pop()
                 node = _closed(frame, path)
-                anchor = frame.anchor
+                anchor, size = frame.anchor, frame.size
             else:
                 continue
             if count > NODES:
                 raise Unreadable(path, f"it has more than {NODES:,} values")
             if anchor:
-                anchors[anchor] = node
+                anchors[anchor], sizes[anchor] = node, size
+            if stack:
+                # What aliases stand for counts each time it is used: those who walk the nodes meet it each time.
+                stack[-1].size += size
+                if stack[-1].size > NODES:
+                    raise Unreadable(path, f"with its aliases it has more than {NODES:,} values", event.start_mark.line + 1)
             if not stack:
                 if not (node.is_scalar and node.value is None):
                     yield node

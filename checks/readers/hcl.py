@@ -25,6 +25,9 @@ PIECE = 256 << 10
 
 Literal = str | int | float | bool | None
 
+BROKEN = 200
+"""Blocks of one file that may be broken before it is no HCL at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -178,6 +181,8 @@ def hcl(data: bytes, path: str) -> File:
         parsed = _piece(piece, line)
         if isinstance(parsed, Broken):
             broken.append(parsed)
+            if len(broken) > BROKEN:
+                raise Unreadable(path, f"more than {BROKEN} of its blocks are not valid HCL", parsed.line)
             continue
         blocks += parsed[1]
         attributes.update(parsed[0])
@@ -345,6 +350,8 @@ def _piece(text: str, line: int) -> _Parsed | Broken:
                 return _Reader(data, line).body(next((child for child in root.children if child.type == "body"), None), 0)
             except Unreadable as unreadable:
                 why = unreadable.why
+            except RecursionError:
+                why = "an expression in it is too deep"
     head = _HEAD.search(text)
     start = line + (text.count("\n", 0, head.start()) if head else 0)
     labels = tuple(re.findall(r"\"([^\"\n]*)\"", head.group(2))) if head else ()

@@ -7,14 +7,13 @@ Sources: docs.npmjs.com (package.json, .npmrc), pnpm.io, packaging.python.org (d
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from checks.model import Unreadable
 from checks.readers import documents, text_of
+from checks.readers.toml import loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,9 @@ def manifest(data: bytes, path: str) -> Manifest:
     if name in ("pnpm-workspace.yaml", "pnpm-workspace.yml"):
         return _pnpm(data, path)
     if name == "pyproject.toml":
-        return _pyproject(_toml(text, path), text)
+        return _pyproject(loads(text, path), text)
     if name == "cargo.toml":
-        return _cargo(_toml(text, path), text)
+        return _cargo(loads(text, path), text)
     if name == "go.mod":
         return _go_mod(text)
     if name in (".npmrc", ".yarnrc", ".yarnrc.yml", "bunfig.toml", ".pypirc", "pip.conf", "pip.ini", "uv.toml", "go.env"):
@@ -79,15 +78,8 @@ def manifest(data: bytes, path: str) -> Manifest:
     if name in ("pom.xml", "settings.xml") or name.endswith((".gradle", ".gradle.kts")):
         return Manifest(registries=tuple(_maven(text)))
     if "/.cargo/" in f"/{path}":
-        return Manifest(registries=tuple(_cargo_settings(_toml(text, path), text)))
+        return Manifest(registries=tuple(_cargo_settings(loads(text, path), text)))
     return Manifest()
-
-
-def _toml(text: str, path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Unreadable(path, f"it is not valid TOML: {str(error)[:80]}") from None
 
 
 def _line_of(text: str, word: str) -> int:

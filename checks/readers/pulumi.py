@@ -81,8 +81,8 @@ _IMPORTS = (
     ),
     re.compile(r"import\s+(\w+)\s+from\s+[\"']@?pulumi[\w./-]*[\"']"),
     re.compile(r"(?:const|let|var)\s+(\w+)\s*=\s*require\(\s*[\"']@?pulumi[\w./-]*[\"']\s*\)"),
-    re.compile(r"^\s*import\s+pulumi_[\w.]+\s+as\s+(\w+)", re.MULTILINE),
-    re.compile(r"^\s*import\s+(pulumi_\w+)\s*$", re.MULTILINE),
+    re.compile(r"^[ \t]*import\s+pulumi_[\w.]+\s+as\s+(\w+)", re.MULTILINE),
+    re.compile(r"^[ \t]*import\s+(pulumi_\w+)\s*$", re.MULTILINE),
 )
 _NAMED = re.compile(
     r"import\s*\{([^}]*)\}\s*from\s+[\"']@?pulumi[\w./-]*[\"']|^\s*from\s+pulumi_[\w.]+\s+import\s+\(?([^)\n]*)", re.MULTILINE

@@ -166,13 +166,22 @@ class _Fresh:
 
     def __init__(self) -> None:
         self.tables: set[str] = set()
-        self.members: set[tuple[str, str, str]] = set()
+        self._by_last: dict[str, set[str]] = {}
+        self._members: dict[tuple[str, str], set[str]] = {}
+
+    def add_table(self, name: str) -> None:
+        self.tables.add(name)
+        self._by_last.setdefault(name.rpartition(".")[2], set()).add(name)
+
+    def add_member(self, kind: str, table: str, name: str) -> None:
+        self._members.setdefault((kind, name), set()).add(table)
 
     def table(self, name: str) -> bool:
-        return name in self.tables or any(same_name(name, other) for other in self.tables)
+        return name in self.tables or any(same_name(name, other) for other in self._by_last.get(name.rpartition(".")[2], ()))
 
     def member(self, kind: str, table: str, name: str) -> bool:
-        return any(kind == k and name == n and (not table or not t or same_name(table, t)) for k, t, n in self.members if n == name)
+        tables = self._members.get((kind, name), ())
+        return table in tables or any(not table or not other or same_name(table, other) for other in tables)
 
 
 def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operation]]], known: Counter[tuple[object, ...]]) -> Iterator[Step]:
@@ -258,9 +267,9 @@ def _takes(other: Operation, renamed: Operation) -> bool:
 
 def _note(fresh: _Fresh, operation: Operation) -> None:
     if operation.kind == "table":
-        fresh.tables.add(operation.name)
+        fresh.add_table(operation.name)
     else:
-        fresh.members.add((operation.kind, operation.table, operation.name))
+        fresh.add_member(operation.kind, operation.table, operation.name)
 
 
 def _same_place(made: Operation, dropped: Operation) -> bool:

@@ -665,10 +665,13 @@ def _images(text: str) -> Iterator[Named]:
         number += 1
         if whole.lstrip().startswith("#") or not whole.strip():
             continue
-        while whole.rstrip().endswith("\\") and number < len(rows):
+        parts = [whole]
+        while parts[-1].rstrip().endswith("\\") and number < len(rows):
             following = rows[number]
             number += 1
-            whole = whole.rstrip() + "\n" + ("\\" if following.lstrip().startswith("#") else following)
+            parts[-1] = parts[-1].rstrip()
+            parts.append("\\" if following.lstrip().startswith("#") else following)
+        whole = "\n".join(parts)
         match = _INSTRUCTION.match(whole)
         if match is None:
             continue

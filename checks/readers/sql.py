@@ -131,7 +131,7 @@ def _postgres(text: str, nested: int) -> Script | None:
 # ---------------------------------------------------------------------------------------------------------------- before parsing
 
 _MYSQL_COMMENT = re.compile(r"/\*M?!\d{0,6}(?=[\s\w`(])")
-_COPY = re.compile(r"^\s*copy\s[^;]*\sfrom\s+stdin[^;]*;[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_COPY = re.compile(r"^[ \t]*copy\s[^;]*\sfrom\s+stdin[^;]*;[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _META = re.compile(r"^[ \t]*\\(\w+|!)([^\n]*)$", re.MULTILINE)
 _GEXEC = re.compile(r"\\gexec\b|\\gx?\b|\\gset\b")
 _TEMPLATE = re.compile(r"\{\{.{0,400}?\}\}|\{%.{0,400}?%\}|<%.{0,400}?%>|(?<!\$)\$\{[^{}\n]{0,200}\}|#\{[^{}\n]{0,200}\}", re.DOTALL)
@@ -197,8 +197,15 @@ def _placeholder(match: re.Match[str]) -> str:
 
 def _too_deep(text: str) -> bool:
     depth = 0
-    for match in re.finditer(r"[(\[)\]]|\bcase\b|\bend\b|\bnot\s+(?=not\b)", text, re.IGNORECASE):
-        if match[0] in "([":
+    comments = 0
+    for match in re.finditer(r"[(\[)\]]|/\*|\*/", text):
+        if match[0] == "/*":
+            comments += 1
+            if comments > DEPTH:
+                return True
+        elif match[0] == "*/":
+            comments = max(0, comments - 1)
+        elif match[0] in "([":
             depth += 1
             if depth > DEPTH:
                 return True

@@ -19,6 +19,8 @@ LIMIT = 1 << 20
 """Bytes of one source file."""
 DEPTH = 400
 """Levels of nesting that a walk goes down."""
+BRACKETS = 1_000
+"""Levels of brackets, those in strings and comments counted: the parser's stack and a query's time grow with them."""
 
 LANGUAGES = {
     ".py": "python", ".pyi": "python",
@@ -70,10 +72,27 @@ def tree(data: bytes, path: str, language: str) -> Tree:
     """The syntax tree of a file; tree-sitter always gives one, with error nodes where the text makes no sense. Raises `Unreadable`."""
     if len(data) > LIMIT:
         raise Unreadable(path, f"{len(data):,} bytes are over the limit of {LIMIT:,}")
+    if too_deep(data, BRACKETS):
+        raise Unreadable(path, f"its brackets nest more than {BRACKETS:,} levels deep")
     if language in ("typescript", "tsx"):
         # The grammar does not know `f<typeof import("x")>()` and loses the rest of the file; a name of the same length stands in.
         data = _IMPORTED_TYPE.sub(lambda match: b"T" * len(match.group()), data)
     return _parser(language).parse(data)
+
+
+_BRACKETS = re.compile(rb"[\[({\])}]")
+
+
+def too_deep(data: bytes, limit: int) -> bool:
+    """Whether brackets are open at once more than `limit` times, whatever stands in strings."""
+    if data.count(b"(") + data.count(b"[") + data.count(b"{") <= limit:
+        return False
+    depth = 0
+    for bracket in _BRACKETS.finditer(data):
+        depth = depth + 1 if bracket.group() in b"([{" else max(0, depth - 1)
+        if depth > limit:
+            return True
+    return False
 
 
 _IMPORTED_TYPE = re.compile(rb"""typeof\s+import\(\s*["'][^"'\n]*["']\s*\)""")

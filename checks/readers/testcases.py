@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from checks.model import Unreadable
 from checks.readers import syntax, text_of
 from checks.readers.syntax import LIMIT, language_of, line, text
 
@@ -500,16 +501,20 @@ def _by_braces(source: str, path: str) -> Suite:
     if form is None:
         return EMPTY
     code = syntax.blank(source, form.comments, quotes=form.quotes)
-    return Suite(tuple(_brace_cases(source, code, form, _BY_NAME.get(ending)))[:MANY])
+    return Suite(tuple(_brace_cases(source, code, form, _BY_NAME.get(ending), path))[:MANY])
 
 
-def _brace_cases(source: str, code: str, form: _Form, by_name: re.Pattern[str] | None) -> Iterator[Case]:
+def _brace_cases(source: str, code: str, form: _Form, by_name: re.Pattern[str] | None, path: str) -> Iterator[Case]:
+    budget = 20 * len(code) + 10_000
     for found in form.declaration.finditer(code):
         marks, name = found["marks"] or "", found["name"].strip("`")
         if not form.test.search(marks) and not (by_name and by_name.match(name)):
             continue
         opening = code.find("{", found.end())
         end = syntax.closing(code, opening) if opening >= 0 else found.end()
+        budget -= max(0, end - opening)
+        if budget < 0:
+            raise Unreadable(path, "its test cases stand inside each other too often")
         body = source[opening:end] if opening >= 0 else ""
         digest, size = _digest(body)
         skipped = form.skip.search(marks) or (

@@ -16,16 +16,28 @@ _HEADER = re.compile(r"[ \t]*\[{1,2}[ \t]*([^\[\]\n]{1,400}?)[ \t]*\]{1,2}[ \t]*
 _KEY = re.compile(r"""[ \t]*((?:[A-Za-z0-9_.-]|"[^"\n]{0,200}"|'[^'\n]{0,200}')+)[ \t]*=""")
 
 
+_QUOTED = re.compile(r"""\"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
+DOTS = 200
+"""Dots on one line outside quotes: the standard parser's time grows with the square of a key's parts."""
+
+
+def loads(text: str, path: str) -> dict[str, Any]:
+    """The values of TOML text. Raises `Unreadable` with the line where the parser gives one."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > DOTS and _QUOTED.sub("", line).count(".") > DOTS:
+            raise Unreadable(path, f"a line has more than {DOTS} dots outside quotes", number)
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        found = re.search(r"line ([0-9]+)", str(error))
+        raise Unreadable(path, f"it is not valid TOML: {str(error)[:80]}", int(found[1]) if found else None) from None
+
+
 @lru_cache(maxsize=64)
 def toml(data: bytes, path: str) -> Node:
     """A TOML file as a map. Raises `Unreadable` with the line where the parser gives one."""
     text = text_of(data, path)
-    try:
-        value = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        found = re.search(r"line ([0-9]+)", str(error))
-        raise Unreadable(path, f"it is not valid TOML: {str(error)[:80]}", int(found[1]) if found else None) from None
-    return _node(value, (), _lines(text), 1, 0, path)
+    return _node(loads(text, path), (), _lines(text), 1, 0, path)
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:

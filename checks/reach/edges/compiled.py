@@ -9,9 +9,9 @@ from checks.reach.edges.base import Extractor, View, folder_of, joined, last, te
 
 # --- Go: a package is a folder below the module's path -----------------------------------------------------------------------------------
 
-_GO = re.compile(rb'^\s*import\s+(?:[\w.]+\s+)?"([^"\n]+)"|^\s*import\s*\(([^)]*)\)', re.MULTILINE)
+_GO = re.compile(rb'^[ \t]*import\s+(?:[\w.]+\s+)?"([^"\n]+)"|^[ \t]*import\s*\(([^)]*)\)', re.MULTILINE)
 _QUOTED = re.compile(rb'"([^"\n]+)"')
-_MODULE = re.compile(r"^\s*module\s+\"?([^\s\"]+)", re.MULTILINE)
+_MODULE = re.compile(r"^[ \t]*module\s+\"?([^\s\"]+)", re.MULTILINE)
 
 
 def _go_mentions(data: bytes) -> Iterator[str]:
@@ -45,8 +45,8 @@ GO = Extractor("go", re.compile(r".*(?<!_test)\.go\Z"), "imports", _go_mentions,
 
 # --- Java, Kotlin, Scala: a package and a type or top-level name -------------------------------------------------------------------------
 
-_JVM_IMPORT = re.compile(rb"^\s*import\s+(?:static\s+)?([\w.]+(?:\.[*_])?)", re.MULTILINE)
-_PACKAGE = re.compile(r"^\s*package\s+([\w.]+)", re.MULTILINE)
+_JVM_IMPORT = re.compile(rb"^[ \t]*import\s+(?:static\s+)?([\w.]+(?:\.[*_])?)", re.MULTILINE)
+_PACKAGE = re.compile(r"^[ \t]*package\s+([\w.]+)", re.MULTILINE)
 _TOP = re.compile(
     r"^(?:[\w@()]+\s+)*?(?:class|object|interface|fun(?:\s*<[^>]*>)?(?:\s+\w+\.)?|val|trait|enum|record)\s+(\w+)", re.MULTILINE
 )
@@ -96,9 +96,9 @@ JVM = Extractor("jvm", re.compile(r".*\.(?:java|kt|scala)\Z"), "imports", _jvm_m
 
 # --- C#: namespaces, and references between projects -------------------------------------------------------------------------------------
 
-_USING = re.compile(rb"^\s*(?:global\s+)?using\s+(?:static\s+)?(?:\w+\s*=\s*)?([\w.]+)\s*;", re.MULTILINE)
+_USING = re.compile(rb"^[ \t]*(?:global\s+)?using\s+(?:static\s+)?(?:\w+\s*=\s*)?([\w.]+)\s*;", re.MULTILINE)
 _REFERENCE = re.compile(rb"<ProjectReference\s[^>]*Include\s*=\s*\"([^\"]+)\"")
-_NAMESPACE = re.compile(r"^\s*namespace\s+([\w.]+)", re.MULTILINE)
+_NAMESPACE = re.compile(r"^[ \t]*namespace\s+([\w.]+)", re.MULTILINE)
 
 
 def _cs_mentions(data: bytes) -> Iterator[str]:
@@ -128,9 +128,9 @@ CSHARP = Extractor("csharp", re.compile(r".*\.(?:cs|csproj)\Z"), "uses", _cs_men
 
 # --- Rust: modules of a crate, and crates of a workspace ---------------------------------------------------------------------------------
 
-_USE = re.compile(rb"^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]{1,4000});", re.MULTILINE)
-_MOD = re.compile(rb"^\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", re.MULTILINE)
-_CRATE = re.compile(r"^\[package\][^\[]*?^\s*name\s*=\s*\"([^\"]+)\"", re.MULTILINE | re.DOTALL)
+_USE = re.compile(rb"^[ \t]*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]{1,4000});", re.MULTILINE)
+_MOD = re.compile(rb"^[ \t]*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", re.MULTILINE)
+_CRATE = re.compile(r"^\[package\][^\[]*?^[ \t]*name\s*=\s*\"([^\"]+)\"", re.MULTILINE | re.DOTALL)
 
 
 def _rust_mentions(data: bytes) -> Iterator[str]:
@@ -216,7 +216,7 @@ RUST = Extractor("rust", re.compile(r".*\.rs\Z"), "uses", _rust_mentions, _rust_
 
 # --- PHP: namespaces with one type a file, and included paths ----------------------------------------------------------------------------
 
-_PHP_USE = re.compile(rb"^\s*use\s+(?:function\s+|const\s+)?\\?([\w\\]+)(?:\\\{([^}]*)\})?", re.MULTILINE)
+_PHP_USE = re.compile(rb"^[ \t]*use\s+(?:function\s+|const\s+)?\\?([\w\\]+)(?:\\\{([^}]*)\})?", re.MULTILINE)
 _INCLUDE = re.compile(rb"\b(?:require|include)(?:_once)?\b[^;\n]*?[\"']([^\"'\n]+\.php)[\"']")
 
 

@@ -9,19 +9,19 @@ from checks.reach.edges.base import Extractor, View, folder_of, joined, last, te
 
 # --- YAML: one pass over the lines; every kind of mention says what it is ----------------------------------------------------------------
 
-_USES = re.compile(rb"^\s*(?:-\s*)?uses\s*:\s*[\"']?\./([^\s\"'#@]+)", re.MULTILINE)
+_USES = re.compile(rb"^[ \t]*(?:-\s*)?uses\s*:\s*[\"']?\./([^\s\"'#@]+)", re.MULTILINE)
 _WORKFLOW_RUN = re.compile(rb"workflow_run\s*:\s*\n(?:\s+\w+:.*\n)*?\s+workflows\s*:\s*(\[[^\]]*\]|(?:\n\s*-\s*.+)+)")
 _SCRIPT = re.compile(rb"(?<![\w./-])(?:\./)?((?:[\w.-]+/)+[\w.-]+\.(?:sh|bash|py|js|mjs|cjs|ts|rb|ps1))\b")
-_LISTED = re.compile(rb"^\s*-\s*(?:path\s*:\s*)?[\"']?((?:\.{0,2}/)?[\w@.-][\w@./-]*)[\"']?\s*(?:#.*)?$", re.MULTILINE)
+_LISTED = re.compile(rb"^[ \t]*-\s*(?:path\s*:\s*)?[\"']?((?:\.{0,2}/)?[\w@.-][\w@./-]*)[\"']?\s*(?:#.*)?$", re.MULTILINE)
 _PATH = re.compile(
     rb"^\s*(?:-\s*)?(?:path|context|build|chart|file|dockerfile|repository)\s*:\s*[\"']?(?:file://)?((?:\.{0,2}/)?[\w@.-][\w@./-]*)[\"']?\s*(?:#.*)?$",
     re.MULTILINE,
 )
-_IMAGE = re.compile(rb"^\s*(?:-\s*)?(?:image|repository|newName)\s*:\s*[\"']?([\w.:/@-]+/[\w.-]+)", re.MULTILINE)
+_IMAGE = re.compile(rb"^[ \t]*(?:-\s*)?(?:image|repository|newName)\s*:\s*[\"']?([\w.:/@-]+/[\w.-]+)", re.MULTILINE)
 _REFERENCES = (
     ("configmap", re.compile(rb"\bconfigMap(?:KeyRef|Ref)?\s*:\s*\n?\s*(?:\w+:\s*\S+\s*\n\s*)?name\s*:\s*[\"']?([\w.-]+)")),
     ("secret", re.compile(rb"\bsecret(?:KeyRef|Ref)?\s*:\s*\n?\s*(?:\w+:\s*\S+\s*\n\s*)?(?:name|secretName)\s*:\s*[\"']?([\w.-]+)|\bsecretName\s*:\s*[\"']?([\w.-]+)")),
-    ("serviceaccount", re.compile(rb"^\s*serviceAccount(?:Name)?\s*:\s*[\"']?([\w.-]+)", re.MULTILINE)),
+    ("serviceaccount", re.compile(rb"^[ \t]*serviceAccount(?:Name)?\s*:\s*[\"']?([\w.-]+)", re.MULTILINE)),
     ("role", re.compile(rb"\broleRef\s*:\s*\n(?:\s+(?!name)\w+:.*\n)*\s+name\s*:\s*[\"']?([\w.:-]+)")),
     ("service", re.compile(rb"\bservice\s*:\s*\n\s+name\s*:\s*[\"']?([\w.-]+)")),
 )  # fmt: skip
@@ -144,8 +144,8 @@ CHART = Extractor(
 
 # --- Images: what a Dockerfile copies and starts from ------------------------------------------------------------------------------------
 
-_COPY = re.compile(rb"^\s*(?:COPY|ADD)\s+((?:--\S+\s+)*)(.+)$", re.MULTILINE | re.IGNORECASE)
-_FROM = re.compile(rb"^\s*FROM\s+(?:--\S+\s+)*([\w./:@-]+/[\w.-]+)", re.MULTILINE | re.IGNORECASE)
+_COPY = re.compile(rb"^[ \t]*(?:COPY|ADD)\s+((?:--\S+\s+)*)(.+)$", re.MULTILINE | re.IGNORECASE)
+_FROM = re.compile(rb"^[ \t]*FROM\s+(?:--\S+\s+)*([\w./:@-]+/[\w.-]+)", re.MULTILINE | re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?\Z|.*\.(?:dockerfile|containerfile)\Z", re.IGNORECASE)
 
 
@@ -187,7 +187,7 @@ IMAGE = Extractor("image", _DOCKERFILE, "copies", _image_mentions, _image_keys, 
 # --- Contracts: schemas that import schemas ----------------------------------------------------------------------------------------------
 
 _SCHEMA = re.compile(r".*\.(?:proto|graphql|gql|thrift|avsc)\Z")
-_IMPORTED = re.compile(rb"^\s*(?:import\s+(?:public\s+|weak\s+)?|include\s+|#import\s+)[\"']([^\"'\n]+)[\"']", re.MULTILINE)
+_IMPORTED = re.compile(rb"^[ \t]*(?:import\s+(?:public\s+|weak\s+)?|include\s+|#import\s+)[\"']([^\"'\n]+)[\"']", re.MULTILINE)
 
 
 def _schema_names(path: str, view: View) -> Iterator[str]:

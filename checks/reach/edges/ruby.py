@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from checks.reach.edges.base import Extractor, View, folder_of, joined, last, text
 
-_REQUIRE = re.compile(rb"""^\s*(require_relative|require|load)\s*\(?\s*["']([^"'\n]+)["']""", re.MULTILINE)
+_REQUIRE = re.compile(rb"""^[ \t]*(require_relative|require|load)\s*\(?\s*["']([^"'\n]+)["']""", re.MULTILINE)
 _CONSTANT = re.compile(rb"(?<![\w:])(?:::)?([A-Z]\w*(?:::[A-Z]\w*)*)")
 _LOADED = re.compile(r"(?:^|/)(?:app/(?:[\w-]+/concerns|[\w-]+)|lib)/(.+)\.rb\Z")
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from checks.reach.edges.base import Extractor, View, folder_of, joined, last, text
 
-_SOURCE = re.compile(rb'^\s*(?:source|config_path)\s*=\s*"([^"\n]+)"', re.MULTILINE)
-_PATHS = re.compile(rb"^\s*(?:paths|dependencies)\s*=\s*\[([^\]]*)\]", re.MULTILINE)
+_SOURCE = re.compile(rb'^[ \t]*(?:source|config_path)\s*=\s*"([^"\n]+)"', re.MULTILINE)
+_PATHS = re.compile(rb"^[ \t]*(?:paths|dependencies)\s*=\s*\[([^\]]*)\]", re.MULTILINE)
 _READ = re.compile(rb'\b(?:file|templatefile|filebase64|filemd5|filesha256|read_terragrunt_config)\s*\(\s*"([^"\n]+)"')
-_STATE = re.compile(rb'^\s*(?:key|prefix)\s*=\s*"([^"\n$]+)"', re.MULTILINE)
+_STATE = re.compile(rb'^[ \t]*(?:key|prefix)\s*=\s*"([^"\n$]+)"', re.MULTILINE)
 _REMOTE = re.compile(rb'data\s+"terraform_remote_state"')
-_BACKEND = re.compile(rb'^\s*backend\s+"?\w+"?\s*\{', re.MULTILINE)
+_BACKEND = re.compile(rb'^[ \t]*backend\s+"?\w+"?\s*\{', re.MULTILINE)
 _PARENT = re.compile(rb'find_in_parent_folders\(\s*(?:"([^"\n]*)")?')
 _HERE = re.compile(r"\$\{(?:path\.module|path\.root|get_terragrunt_dir\(\)|path\.cwd)\}/?")
 _TOP = re.compile(r"\$\{(?:get_repo_root\(\)|get_path_to_repo_root\(\)|find_in_parent_folders\([^)]*\))\}/?")
