@@ -9,8 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot import formats
+
+if TYPE_CHECKING:
+    from checks.model import Report
 
 PASS, BLOCKED, USAGE = 0, 1, 2
+STATUSES = "exit status: 0 pass, observed or done; 1 blocked (review), different (replay) or failed; 2 usage, policy or repository error; 130 interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +41,67 @@ def _review_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repo", type=Path, default=Path(), metavar="DIR", help="a repository, bare or not (default: the current directory)"
     )
-    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    parser.add_argument(
+        "--format", choices=formats.NAMES, default="text", help="; ".join(f"{one.name}: {one.purpose}" for one in formats.FORMS)
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there instead of to the terminal")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="judge under this policy instead of the base branch's")
     parser.add_argument("--all", action="store_true", help="show every effect")
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="say only the verdict, in one line, and only where something stands in the way"
+    )
+    loudness.add_argument("-v", "--verbose", action="store_true", help="show every effect, and tell on standard error what was looked at")
     parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto", help="default: when the output is a terminal")
 
 
 def _review(options: argparse.Namespace) -> int:
     from bot.review import review
-
-    report = review(options.repo, options.base, options.head, options.policy)
-    _show(report, options)
     from checks.model import State
 
+    report = review(options.repo, options.base, options.head, options.policy)
+    if options.verbose:
+        _tell(report)
+    if options.quiet and options.format == "text" and options.output is None:
+        if report.verdict.state is not State.PASS:
+            from bot import render
+
+            print(render.title(report) if report.verdict.state is not State.BLOCKED else f"Blocked: {render.title(report)}")
+    else:
+        _show(report, options)
     return BLOCKED if report.verdict.state is State.BLOCKED else PASS
 
 
-def _show(report: object, options: argparse.Namespace) -> None:
-    import json
+def _show(report: Report, options: argparse.Namespace) -> None:
+    to_file = options.output is not None
+    colour = _colour("never" if to_file and options.colour == "auto" else options.colour)
+    look = formats.Look(100 if to_file else shutil.get_terminal_size((100, 24)).columns, colour, options.all or options.verbose)
+    text = formats.write(report, options.format, look)
+    if not to_file:
+        print(text, end="")
+        return
+    try:
+        options.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{options.output} cannot be written: {error.strerror}; --output names a file in a directory that exists") from None
 
-    from bot import render
-    from bot.report_json import as_json
-    from checks.model import Report
 
-    assert isinstance(report, Report)
-    if options.format == "json":
-        print(json.dumps(as_json(report), indent=1))
-    elif options.format == "markdown":
-        print(render.as_markdown(report), end="")
-    else:
-        print(render.as_text(report, shutil.get_terminal_size((100, 24)).columns, _colour(options.colour), options.all), end="")
+def _tell(report: Report) -> None:
+    """What was looked at, for someone who wonders why something was or was not seen."""
+    from bot.escape import terminal
+
+    assessment = report.assessment
+    change, analysis = assessment.change, assessment.analysis
+    lines = [
+        f"base {change.base}",
+        f"merge base {change.merge_base}",
+        f"head {change.head}",
+        f"engine {report.engine}, policy {assessment.policy}",
+        f"{analysis.analysed} of {analysis.files} files analysed in {analysis.milliseconds} ms",
+        *(f"not analysed: {item.path}: {item.why}" for item in analysis.not_analysed),
+    ]
+    for line in lines:
+        print(f"interlock: {terminal(line)}", file=sys.stderr)
 
 
 def _colour(wish: str) -> bool:
@@ -198,6 +236,33 @@ def _policy(options: argparse.Namespace) -> int:
     return USAGE if wrong else PASS
 
 
+def _schema_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", choices=("report", "policy"), help="report: what `review --format json` prints; policy: .github/interlock.yml"
+    )
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from bot import report_schema
+    from checks import policy
+
+    print(json.dumps((report_schema if options.what == "report" else policy).schema(), indent=1))
+    return PASS
+
+
+def _completion_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from bot.completion import script
+
+    print(script(options.shell, parser()), end="")
+    return PASS
+
+
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=("digest",), help="digest: the redacted, rebase-stable digest that trusted CI publishes")
     parser.add_argument(
@@ -233,7 +298,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "review",
         "say what a change would do, how far it reaches, and what must be proven",
-        ("interlock review", "interlock review main feature", "interlock review HEAD~5 --repo ../shop --format json"),
+        (
+            "interlock review",
+            "interlock review main feature",
+            "interlock review HEAD~5 --repo ../shop --format json",
+            "interlock review --format sarif --output interlock.sarif",
+        ),
         _review_arguments,
         _review,
     ),
@@ -279,6 +349,20 @@ COMMANDS: tuple[Command, ...] = (
         _explain_arguments,
         _explain,
     ),
+    Command(
+        "schema",
+        "print the JSON Schema of a report or a policy",
+        ("interlock schema report", "interlock schema policy"),
+        _schema_arguments,
+        _schema,
+    ),
+    Command(
+        "completion",
+        "print what makes a shell complete these commands",
+        ("interlock completion bash", "interlock completion zsh", "interlock completion fish"),
+        _completion_arguments,
+        _completion,
+    ),
 )
 
 
@@ -300,7 +384,12 @@ class _Version(argparse.Action):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    top = argparse.ArgumentParser(prog="interlock", description="Stops dangerous changes until automatic safeguards are proven.")
+    top = argparse.ArgumentParser(
+        prog="interlock",
+        description="Stops dangerous changes until automatic safeguards are proven.",
+        epilog=f"`interlock COMMAND --help` has examples.\n\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     words = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -309,7 +398,7 @@ def parser() -> argparse.ArgumentParser:
             command.name,
             help=command.summary,
             description=command.summary[0].upper() + command.summary[1:] + ".",
-            epilog=examples,
+            epilog=f"{examples}\n\n{STATUSES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(sub)
@@ -318,7 +407,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Exit status: 0 pass or observed, 1 blocked, 2 usage, policy or repository error."""
+    """Run a command and give its exit status: see `STATUSES`."""
     from bot.mirror.change import RepositoryError
     from bot.mirror.runner import GitError
 

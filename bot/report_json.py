@@ -1,4 +1,4 @@
-"""The report as JSON: `interlock/report/1`, stable and versioned."""
+"""The report as JSON: `interlock/report/1`, stable and versioned; `bot.report_schema` has its schema."""
 
 from __future__ import annotations
 
