@@ -44,6 +44,7 @@ def schema() -> Schema:
                         },
                     )
                 ),
+                "agents": _every(_agent()),
                 "gate": _every(_text("What is known of the gate's own enforcement.")),
                 "verdict": _record(
                     "The outcome.",
@@ -173,6 +174,19 @@ def _analysis() -> Schema:
             "analysed": _count("Files that were looked at."),
             "not_analysed": _every(missing),
             "milliseconds": _count("How long it took."),
+        },
+    )
+
+
+def _agent() -> Schema:
+    return _record(
+        "What one coding agent may do under the base branch's configuration, in short.",
+        {
+            "agent": _text("Its name."),
+            "title": _text("Its name as people write it."),
+            "alone": _count("Grants it has unasked."),
+            "unasked": _every(_text("A high-risk action it may take without anyone being asked.")),
+            "own_limits": _text("Whether it can edit its own limits."),
         },
     )
 

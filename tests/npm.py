@@ -52,6 +52,13 @@ EXAMPLES = Package(
     "sha512-De6U3XB6O3DtCa7bKgCMzTHdeopqqZ6SNivMYJnK65ierKL1AnNIA0tkRYCRS7lwGT792d+Ps1WbfHlso6MynQ==",
     r"api\.github\.com/index\.json|package\.json",
 )
+SARIF = Package(
+    "@microsoft/jest-sarif",
+    "1.0.0-beta.0",
+    "sha512-A1fOhPd6Ic5iDk4F9YPw1qNB4XF+7+IviR7xl8r2F6QzQkx5cpY9LsGk2rExiFIEcBbjpVnSmwWGBukASkiQ9A==",
+    r"lib/schemas/sarif-2\.1\.0-rtm\.5\.json|package\.json",
+)
+"""Carries the schema that OASIS publishes for SARIF 2.1.0."""
 EMULATE = (
     Package(
         "emulate",
