@@ -30,10 +30,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from checks.detectors.base import Detector, Rule, together
+from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
 from checks.readers.appguards import Facts, Handler, Switch, facts, speaks_of_guards
+from checks.readers.bulk import written_by_hand
+from checks.readers.syntax import LIMIT
 from checks.readers.testcases import is_test_file
 
 GUARD = Rule(
@@ -82,7 +84,9 @@ _KINDS = {
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     """What guards less at head than at base, handlers and switches matched by name across the change."""
-    pairs = [(file, *sides) for file in files if (sides := _sides(change, file))]
+    unread: list[Effect] = []
+    pairs = [(file, *sides) for file in files if (sides := _sides(change, file, unread))]
+    yield from unread
     if not pairs:
         return
     elsewhere: dict[str, list[Handler]] = {}
@@ -116,8 +120,8 @@ _MODEL = re.compile(
 """Code that is shown or copied, or that tests: nothing is served from it."""
 
 
-def _sides(change: Change, file: FileChange) -> tuple[Facts, Facts] | None:
-    """The facts of both sides; None where no line that speaks of guards differs."""
+def _sides(change: Change, file: FileChange, unread: list[Effect]) -> tuple[Facts, Facts] | None:
+    """The facts of both sides; None where no line that speaks of guards differs. What is too large to read is put into `unread`."""
     if (
         (file.old and file.new and file.old.oid == file.new.oid)
         or place_of(file.path) is not Place.DEPLOYED
@@ -125,6 +129,7 @@ def _sides(change: Change, file: FileChange) -> tuple[Facts, Facts] | None:
         or _MODEL.search(file.path)
     ):
         return None
+    after = b""
     try:
         before, after = change.base_bytes(file) or b"", change.head_bytes(file) or b""
         lines = change.lines(file)
@@ -132,7 +137,9 @@ def _sides(change: Change, file: FileChange) -> tuple[Facts, Facts] | None:
             return None
         old = facts(before, file.base_path) if before else Facts()
         return old, (facts(after, file.path) if after else Facts())
-    except Unreadable:
+    except Unreadable as unreadable:
+        if len(after) > LIMIT and written_by_hand(after, file.path):
+            unread.append(not_analysed(file.path, unreadable.why, unreadable.line, severity=Severity.MODERATE))
         return None
 
 

@@ -31,9 +31,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.detectors.base import Detector, Rule, together
+from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Unreadable
 from checks.places import Place, place_of
+from checks.readers.bulk import written_by_hand
 
 PROVIDER = Rule(
     "secrets/credential-committed", Hazard.SECRET_EXPOSED, Severity.CRITICAL, Reversible.NO, "A provider's credential stands in the diff"
@@ -172,6 +173,8 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         if file.new is None or not file.new.is_file or (file.old and file.old.oid == file.new.oid) or _MACHINE_WRITTEN.search(file.path):
             continue
         data = _read(change.head_bytes, file)
+        if not data and (size := _passed_over(change, file)):
+            yield not_analysed(file.path, f"{size:,} bytes are over the limit of {LIMIT:,}", severity=Severity.MODERATE)
         if data and (file.added or any(_hits(change.lines(file).text, file.path))):
             hits.extend((file, data, hit) for hit in _hits(data, file.path))
     if not hits:
@@ -198,6 +201,17 @@ def _read(read: object, file: FileChange) -> bytes:
     except Unreadable:
         return b""
     return data if len(data) <= LIMIT and b"\0" not in data[:8000] else b""
+
+
+def _passed_over(change: Change, file: FileChange) -> int:
+    """The size of a source file too large to search; 0 for any other file, and for one that was as large before."""
+    try:
+        data = change.head_bytes(file) or b""
+        if len(data) <= LIMIT or not written_by_hand(data, file.path):
+            return 0
+        return 0 if len(change.base_bytes(file) or b"") > LIMIT and not any(_hits(change.lines(file).text, file.path)) else len(data)
+    except Unreadable:
+        return 0
 
 
 def _print(secret: bytes) -> str:
