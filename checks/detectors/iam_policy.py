@@ -117,11 +117,12 @@ def _subject(name: str, where: tuple[str, ...]) -> str:
 
 
 def _setting(path: str, statements: Sequence[Statement]) -> Setting:
+    # The policy of a CloudFormation stack always speaks of everybody: it limits what an update may do, and gives nobody anything.
+    if statements and all(action.lower().startswith("update:") for s in statements for action in s.actions):
+        return Setting.LIMIT
     if any(statement.principals for statement in statements):
         return Setting.TRUST if all(action.lower().startswith("sts:") for s in statements for action in s.actions) else Setting.RESOURCE
-    if _LIMITS.search(re.sub(r"[/_.-]", " ", path)) or all(
-        action.lower().startswith("update:") for s in statements for action in s.actions
-    ):
+    if not statements or _LIMITS.search(re.sub(r"[/_.-]", " ", path)):
         return Setting.LIMIT
     return Setting.IDENTITY
 

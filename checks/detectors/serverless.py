@@ -275,6 +275,9 @@ def _endpoints(path: str, base: Node, head: Node) -> Iterator[Effect]:
             if on and (new is None or new.value is False) and not (shared and guard == "authorizer") and now.get("authorizer") is None:
                 yield _open(path, f"{key[0]} {key[2]}", now.line, guard)
                 break
+    kept = _restrictions(head)
+    if _restrictions(base) and kept == 0:
+        yield _open(path, "provider.apiGateway.resourcePolicy", head.key_line("provider"), "a policy that turns callers away")
     for name, body in _functions(head).items():
         before = _functions(base).get(name)
         if before is None:
@@ -283,6 +286,17 @@ def _endpoints(path: str, base: Node, head: Node) -> Iterator[Effect]:
         guarded = old is not None and old.string("authorizer") == "aws_iam"
         if new is not None and new.value is not False and (guarded or old is None) and new.string("authorizer") != "aws_iam":
             yield _open(path, f"{name} url", new.line, "authorizer" if guarded else "no such address")
+
+
+def _restrictions(service: Node) -> int | None:
+    """How many statements of the API's own policy turn callers away; None where the policy stands elsewhere."""
+    node = service.get("provider", "apiGateway", "resourcePolicy") or service.get("provider", "resourcePolicy")
+    if node is not None and node.is_scalar and node.text:
+        return None
+    return sum(
+        item.string("Effect") == "Deny" or any(item.get(key) is not None for key in ("Condition", "NotPrincipal"))
+        for item in ((node.items or ()) if node is not None else ())
+    )
 
 
 def _open(path: str, subject: str, line: int, before: str) -> Effect:
