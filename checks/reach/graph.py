@@ -133,6 +133,19 @@ class Graph:
                 return Dependents(steps)
         return Dependents(steps, f"dependents further than {DISTANCE} steps are not followed")
 
+    def edges(self, targets: Iterable[str], scopes: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        """Every (source, target, reason) where a file below `scopes` mentions one of `targets`."""
+        wanted: dict[str, list[str]] = {}
+        for path in targets:
+            for key in self._names(path):
+                wanted.setdefault(key, []).append(path)
+        for source, extractor, mention, meant in self._mentioning(wanted, scopes):
+            yield from (
+                (source, target, extractor.reason)
+                for target in meant
+                if target != source and extractor.leads(mention, source, target, self._view)
+            )
+
     def _names(self, path: str) -> Iterator[str]:
         for extractor in EXTRACTORS:
             yield from (f"{extractor.name} {name}" for name in dict.fromkeys(extractor.names(path, self._view)))
