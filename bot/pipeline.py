@@ -7,11 +7,12 @@ import datetime
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot import codec, records
 from bot.evidence import gather
+from bot.evidence.overrides import overrides_of
 from bot.github.client import Api, ApiError, RateLimited, Repository
 from bot.mirror.change import Range, RepositoryError, change, merge_base
 from bot.mirror.mirrors import Mirrors
@@ -114,6 +115,7 @@ async def _judge(
         assessment = await asyncio.to_thread(_assessment, tools.store, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
         evidence = await gather(assessment, opened, objects, policy, repository, base_ref, gate_name(base_ref), tools.api.app_id, now)
+        evidence = replace(evidence, overrides=overrides_of(tools.store, repository.full_name, pull.number))
     report = records.with_gate(decide(assessment, evidence, policy), gate_sentences(evidence))
     inputs = records.Inputs(repository.full_name, repository_id, span.base, span.merge_base, head, pull, policy, evidence, assessment)
     record = await asyncio.to_thread(records.append, tools.store, inputs, report, base_ref, tools.clock(), work)

@@ -82,7 +82,8 @@ def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None
 def decide(assessment: Assessment, evidence: Evidence, policy: Policy, engine: str = ENGINE) -> Report:
     """What the gate says about an assessment, given the evidence."""
     requirements = tuple(_requirements(assessment, evidence, policy))
-    return Report(assessment, engine, requirements, _verdict(assessment, requirements, policy))
+    verdict = _verdict(assessment, requirements, policy)
+    return Report(assessment, engine, requirements, _overridden(assessment, requirements, evidence, policy) or verdict)
 
 
 def placed(effect: Effect, policy: Policy) -> Effect:
@@ -186,6 +187,34 @@ def _requirements(assessment: Assessment, evidence: Evidence, policy: Policy) ->
         unique = tuple(dict.fromkeys(ids))
         turns_green = "" if proof.status is Status.MET else safeguards.load(chosen).turns_green(effects[unique[0]], policy)
         yield Requirement(chosen, unique, turns_green, tuple(name for name in group if name != chosen), proof)
+
+
+NEVER_OVERRIDDEN = frozenset({Hazard.GATE_CHANGED, Hazard.AGENT_WIDENED, Hazard.AGENT_UNGUARDED})
+"""Nobody lets these pass: they change who or what may decide."""
+
+
+def _overridden(assessment: Assessment, requirements: tuple[Requirement, ...], evidence: Evidence, policy: Policy) -> Verdict | None:
+    """The verdict where every effect that still needs proof is overridden: on this head, by someone the policy names, and not yet over."""
+    open_ones = [requirement for requirement in requirements if requirement.proof.status is not Status.MET]
+    if not open_ones or assessment.mistakes or any(not item.path for item in assessment.analysis.not_analysed) or not policy.enforced:
+        return None
+    hazards = {effect.id: effect.hazard for effect in assessment.effects}
+    valid = {
+        override.effect: override
+        for override in evidence.overrides
+        if override.head == assessment.change.head
+        and evidence.now < override.until
+        and override.under in policy.overrides
+        and hazards.get(override.effect, Hazard.GATE_CHANGED) not in NEVER_OVERRIDDEN
+    }
+    needed = dict.fromkeys(effect for requirement in open_ones for effect in requirement.effects)
+    if not all(effect in valid for effect in needed):
+        return None
+    used = [valid[effect] for effect in needed]
+    who = ", ".join(dict.fromkeys(override.by for override in used))
+    unmet = tuple(dict.fromkeys(requirement.safeguard for requirement in open_ones))
+    until = min(override.until for override in used)
+    return Verdict(State.OVERRIDDEN, unmet, f"by {who} until {until:%Y-%m-%d}: {used[0].reason}")
 
 
 def exempted(policy: Policy, evidence: Evidence) -> frozenset[str]:

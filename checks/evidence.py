@@ -105,6 +105,19 @@ class StagedRemoval:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Someone whom the policy names lets an effect pass on one head, for a while and with a reason."""
+
+    effect: str
+    head: str
+    until: datetime.datetime
+    reason: str
+    by: str
+    under: str
+    """The entry of the policy that allows it: a login or `@org/team`."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentFact:
     """A GitHub deployment environment and what protects it."""
 
@@ -128,6 +141,7 @@ class Evidence:
     rules: BranchRules | None = None
     staged: tuple[StagedRemoval, ...] | None = None
     environments: tuple[EnvironmentFact, ...] | None = None
+    overrides: tuple[Override, ...] = ()
     gate_check: str | None = None
     """Name of Interlock's own gate on this branch."""
     gate_app_id: int | None = None

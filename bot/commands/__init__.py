@@ -16,7 +16,9 @@ from bot.store import Mark, Work
 
 READ, WRITE = ("admin", "write", "read"), ("admin", "write")
 
-_LINE = re.compile(r"/interlock(?: +([a-z-]{1,30})((?: +[^\s]{1,200}){0,6}))? *\n?\Z")
+_WORD = r'[a-z]{1,20}="[^"\n]{1,300}"|[^\s"]{1,200}'
+_LINE = re.compile(rf"/interlock(?: +([a-z-]{{1,30}})((?: +(?:{_WORD})){{0,16}}))? *\n?\Z")
+_WORDS = re.compile(_WORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def parse(body: str) -> Spoken | None:
     if len(body) > 1000 or not body.isascii():
         return None
     match = _LINE.match(body.replace("\r\n", "\n"))
-    return Spoken(match[1] or "help", tuple((match[2] or "").split())) if match else None
+    return Spoken(match[1] or "help", tuple(_WORDS.findall(match[2] or ""))) if match else None
 
 
 async def _help(call: Call) -> str:
@@ -114,6 +116,24 @@ async def _agents(call: Call) -> str:
     return await for_pull(call)
 
 
+async def _override(call: Call) -> str:
+    from bot.commands.overrides import override
+
+    return await override(call)
+
+
+async def _cancel(call: Call) -> str:
+    from bot.commands.overrides import cancel
+
+    return await cancel(call)
+
+
+async def _simulate(call: Call) -> str:
+    from bot.commands.overrides import simulate
+
+    return await simulate(call)
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("help", "/interlock help", "lists what you can ask", READ, ("/interlock help",), _help),
     Command(
@@ -126,6 +146,23 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("recheck", "/interlock recheck", "looks again at the present state", READ, ("/interlock recheck",), _recheck),
     Command("agents", "/interlock agents", "tells what each configured agent may decide alone", READ, ("/interlock agents",), _agents),
+    Command(
+        "simulate",
+        "/interlock simulate SAFEGUARD…",
+        "says what the gate would do if these were proven",
+        READ,
+        ("/interlock simulate plan-verified state-kept",),
+        _simulate,
+    ),
+    Command(
+        "override",
+        '/interlock override EFFECT until=DAY reason="…"',
+        "lets one effect of this head pass; only for those the policy names, never for one's own work",
+        WRITE,
+        ('/interlock override 0123456789abcdef until=2026-12-31 reason="the table was copied"',),
+        _override,
+    ),
+    Command("cancel-override", "/interlock cancel-override", "ends every override here", WRITE, ("/interlock cancel-override",), _cancel),
 )
 
 BURST, PER = 6, 600.0

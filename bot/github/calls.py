@@ -28,6 +28,8 @@ CALLS: dict[str, Call] = {
     "installed-on": Call("GET", "/repos/{owner}/{repo}/installation", None),
     "token": Call("POST", "/app/installations/{installation}/access_tokens", None),
     "pull": Call("GET", "/repos/{owner}/{repo}/pulls/{number}", ("pull_requests", "read")),
+    "pull-commits": Call("GET", "/repos/{owner}/{repo}/pulls/{number}/commits", ("pull_requests", "read")),
+    "team-membership": Call("GET", "/orgs/{org}/teams/{team}/memberships/{user}", ("members", "read")),
     "pulls": Call("GET", "/repos/{owner}/{repo}/pulls", ("pull_requests", "read")),
     "check-runs": Call("GET", "/repos/{owner}/{repo}/commits/{sha}/check-runs", ("checks", "read")),
     "check-create": Call("POST", "/repos/{owner}/{repo}/check-runs", ("checks", "write")),
