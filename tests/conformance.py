@@ -29,8 +29,8 @@ from tests import npm
 
 Json = dict[str, Any]
 
-NOT_GITHUB = re.compile(r"/_blobs/.*")
-"""Paths that are not the API: where artifacts are downloaded from."""
+NOT_GITHUB = re.compile(r"/_blobs/.*|/login/oauth/.*|(/organizations/[^/]+)?/settings/apps/new(/confirmed)?")
+"""Paths that are not the API: where artifacts are downloaded from, and what a browser meets."""
 
 UNDOCUMENTED = {
     "environments[].can_admins_bypass": "sent since environments can be closed to administrators; clients such as go-github read it",

@@ -11,7 +11,7 @@ from typing import Any
 from bot.demo.running import Running
 from bot.demo.standin import Repo, StandIn
 from bot.demo.standin.state import App, Installation
-from bot.settings import Credentials, Settings
+from bot.settings import Client, Credentials, Settings
 
 GATE, RISK = "interlock: main", "interlock risk: main"
 ENFORCE = "version: 1\nmode: enforce\n"
@@ -68,6 +68,7 @@ def settings_for(github: StandIn, app: App, folder: Path, **more: Any) -> Settin
         "data": folder,
         "workers": 2,
         "mirror_quota": 1 << 30,
+        "client": Client(app.client_id, app.client_secret),
     }
     return Settings(**{**values, **more})
 

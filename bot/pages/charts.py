@@ -11,7 +11,7 @@ BANDS = ("low", "moderate", "high", "critical")
 
 def trend(points: Sequence[tuple[float, int, str]]) -> Markup:
     """Scores over time, oldest first: (time, score, state) each."""
-    width, height, left, bottom = 640, 180, 34, 22
+    width, height, left, top, bottom = 640, 180, 48, 18, 14
     if not points:
         return Markup("")
     first, last = points[0][0], points[-1][0]
@@ -21,7 +21,7 @@ def trend(points: Sequence[tuple[float, int, str]]) -> Markup:
         return left + 8 + (width - left - 16) * ((when - first) / span if len(points) > 1 else 0.5)
 
     def y(score: float) -> float:
-        return 8 + (height - bottom - 8) * (1 - score / 100)
+        return top + (height - bottom - top) * (1 - score / 100)
 
     lines = Markup("").join(
         Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text class="tick" x="{}" y="{:.1f}">{}</text>').format(
@@ -42,15 +42,15 @@ def distribution(counts: Mapping[str, int]) -> Markup:
     most = max([*counts.values(), 1])
     bars = Markup("").join(
         Markup(
-            '<text class="label" x="0" y="{:.0f}">{}</text><rect class="band-{}" x="90" y="{:.0f}" width="{:.1f}" height="18" rx="3"/>'
+            '<text class="label" x="0" y="{:.0f}">{}</text><rect class="band-{}" x="110" y="{:.0f}" width="{:.1f}" height="18" rx="3"/>'
             '<text class="label" x="{:.1f}" y="{:.0f}">{}</text>'
         ).format(
             at * row + 19,
             band,
             band,
             at * row + 6,
-            max(2.0, 480 * counts.get(band, 0) / most),
-            98 + max(2.0, 480 * counts.get(band, 0) / most),
+            max(2.0, 460 * counts.get(band, 0) / most),
+            120 + max(2.0, 460 * counts.get(band, 0) / most),
             at * row + 19,
             counts.get(band, 0),
         )

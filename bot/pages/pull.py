@@ -199,6 +199,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], same_head: b
             {"safeguard": key[0], "was": was[key], "is": status} for key, status in becomes.items() if key in was and was[key] != status
         ],
         "policy": before["engine"]["policy"] != after["engine"]["policy"],
+        "moved": any(before[key] != after[key] for key in ("effects", "requirements", "verdict", "risk", "engine")),
     }
 
 

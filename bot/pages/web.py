@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.escape import visible
 from bot.pages import charts
-from bot.pages.markdown import as_html
+from bot.pages.markdown import as_html, inline
 from bot.pipeline import Tools
 from bot.settings import Settings
 from bot.store import Store
@@ -284,9 +284,9 @@ def block(text: str) -> Markup:
     return Markup("\n").join(escape(visible(line, LIMIT)) for line in lines)
 
 
-def breakable(text: object) -> Markup:
+def breakable(text: object, limit: int = 300) -> Markup:
     """A long name that may break after a slash, dot, colon or underscore."""
-    shown = str(escape(visible(str(text), LIMIT)))
+    shown = str(escape(visible(str(text), limit)))
     return Markup(re.sub(r"(/|\.|::?|_|-(?=\w))(?=\w)", r"\1<wbr>", shown))  # noqa: S704 - escaped above, only <wbr> is added
 
 
@@ -323,6 +323,7 @@ def templates() -> jinja2.Environment:
         "block": block,
         "breakable": breakable,
         "markdown": as_html,
+        "inline": inline,
         "safe_link": link,
         "percent": percent,
     }

@@ -47,6 +47,7 @@ class StandIn:
         self.world = World(root, clock)
         self._courier = hooks.Courier()
         self.world.send = self._courier.send
+        self.world.register = lambda manifest, owner: self._register(manifest, owner)[0]
         self._front = Front(self.world)
         self._listener = Listener(self._front.application(), port)
         self.world.url = f"http://127.0.0.1:{self._listener.port}"
@@ -114,6 +115,11 @@ class StandIn:
             self.world.tokens[token.value] = token
             return token.value
 
+    def browse_as(self, login: str | None) -> None:
+        """Who the browser is signed in as on GitHub from now on; None for nobody."""
+        with self.world.lock:
+            self.world.browser = self.world.user(login) if login else None
+
     def app(
         self,
         slug: str = "interlock",
@@ -126,6 +132,18 @@ class StandIn:
         number: int | None = None,
     ) -> App:
         """Register an App, with a key pair and a webhook secret; a ping goes to its webhook."""
+        return self.done(*self._app(slug, webhook_url, permissions, events, owner, name, number))
+
+    def _app(
+        self,
+        slug: str,
+        webhook_url: str | None,
+        permissions: Mapping[str, str],
+        events: Iterable[str],
+        owner: str,
+        name: str | None,
+        number: int | None = None,
+    ) -> tuple[App, list[Delivery]]:
         with self.world.lock:
             number = number or self.world.id()
             private, public = ("", None) if number == ACTIONS_APP else key_pair(len(self.world.apps))
@@ -143,22 +161,26 @@ class StandIn:
                 {"metadata": "read", **permissions},
                 tuple(events),
                 self.world.now(),
+                secrets.token_hex(20),
             )
             self.world.apps[number] = made
             told = hooks.ping(self.world, made)
-        return self.done(made, told)
+        return made, told
 
     def manifest(self, manifest: Mapping[str, Any], owner: str = "acme") -> str:
         """Register an App from a manifest, as the form on GitHub does; the code that is exchanged for its key, once."""
+        return self.done(*self._register(manifest, owner))
+
+    def _register(self, manifest: Mapping[str, Any], owner: str) -> tuple[str, list[Delivery]]:
         hook = manifest.get("hook_attributes", {})
         slug = str(manifest["name"]).lower().replace(" ", "-")
         url = hook.get("url") if hook.get("active", True) else None
         rights, events = manifest.get("default_permissions", {}), manifest.get("default_events", ())
-        made = self.app(slug, webhook_url=url, permissions=rights, events=events, owner=owner, name=str(manifest["name"]))
+        made, told = self._app(slug, url, rights, events, owner, str(manifest["name"]))
         code = secrets.token_hex(20)
         with self.world.lock:
-            self.world.manifests[code] = {"app": made, "client_secret": secrets.token_hex(20)}
-        return code
+            self.world.manifests[code] = {"app": made, "client_secret": made.client_secret}
+        return code, told
 
     def install(
         self, app: App, account: str, repositories: Iterable[Repo] | None = None, permissions: Mapping[str, str] | None = None

@@ -51,6 +51,17 @@ class App:
     permissions: dict[str, str]
     events: tuple[str, ...]
     created_at: float
+    client_secret: str = ""
+
+
+@dataclass
+class Grant:
+    """What a code of a sign-in stands for until it is exchanged."""
+
+    app: App
+    user: User
+    back: str
+    challenge: str
 
 
 @dataclass
@@ -375,6 +386,10 @@ class World:
         self.tokens: dict[str, Token] = {}
         self.deliveries: list[Delivery] = []
         self.manifests: dict[str, dict[str, Any]] = {}
+        self.grants: dict[str, Grant] = {}
+        self.browser: User | None = None
+        """Who the browser is signed in as on GitHub."""
+        self.register: Callable[[dict[str, Any], str], str] = lambda manifest, owner: ""
         self.send: Callable[[Delivery], None] = lambda delivery: None
         self._ids: Iterator[int] = itertools.count(1001)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.demo.standin.areas import actions, apps, checks, comments, pulls, repositories, rules
+from bot.demo.standin.areas import actions, apps, checks, comments, pulls, repositories, rules, web
 from bot.demo.standin.wire import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,4 +13,5 @@ ROUTES: tuple[Route, ...] = (
     *actions.ROUTES,
     *rules.ROUTES,
     *repositories.ROUTES,
+    *web.ROUTES,
 )

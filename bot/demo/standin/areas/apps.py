@@ -27,7 +27,7 @@ def show(call: Call) -> Answer:
 def installations(call: Call) -> Answer:
     """GET /app/installations"""
     own = [one for one in call.world.installations.values() if one.app is _app(call)]
-    return call.page(own, lambda one: shapes.installation(call.world, one))
+    return call.page(own, lambda one: {name: value for name, value in shapes.installation(call.world, one).items() if name != "client_id"})
 
 
 def _installation(call: Call) -> Installation:
