@@ -18,6 +18,7 @@ from bot.mirror.mirrors import Mirrors
 from bot.pages.site import Site
 from bot.pages.web import Headers
 from bot.pipeline import Tools
+from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Store
 from bot.webhook import Receive, Scope, Send, Webhook
@@ -36,6 +37,7 @@ class App:
         self.workers: Workers | None = None
         self._inbox: Inbox | None = None
         self._api: Api | None = None
+        self._sandbox: Sandbox | None = None
         self._webhook = Webhook((), None, settings.missing)
         self.site = Site(self)
         pages = Starlette(routes=self._routes(), lifespan=self._lifespan, exception_handlers=self.site.errors())
@@ -73,8 +75,14 @@ class App:
         settings = self.settings
         assert settings.credentials is not None
         self._api = Api(settings.credentials, settings.api_url)
+        self._sandbox = Sandbox(settings.workers)
         self.tools = Tools(
-            self._api, Mirrors(settings.data / "mirrors", settings.mirror_quota), self.store, settings.github_url, settings.public_url
+            self._api,
+            Mirrors(settings.data / "mirrors", settings.mirror_quota),
+            self.store,
+            settings.github_url,
+            settings.public_url,
+            sandbox=self._sandbox,
         )
         self.workers = Workers(self.tools, settings.workers)
         self._inbox = Inbox(self.store, self.workers.wake)
@@ -87,6 +95,8 @@ class App:
             self._inbox.close()
         if self.workers is not None:
             await self.workers.stop()
+        if self._sandbox is not None:
+            self._sandbox.close()
         if self._api is not None:
             await self._api.close()
 

@@ -19,6 +19,7 @@ from bot.mirror.mirrors import Mirrors
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError
 from bot.publish import Publisher, gate_name
+from bot.sandbox import Sandbox, SandboxError
 from bot.store import Mark, Store, Work
 from checks.assess import ENGINE, assess, decide
 from checks.evidence import BranchRules, Evidence
@@ -38,6 +39,8 @@ class Tools:
     github_url: str
     public_url: str = ""
     clock: Callable[[], float] = time.time
+    sandbox: Sandbox | None = None
+    """Where changes are analysed; None: in this process."""
 
 
 class NotNow(Exception):
@@ -69,7 +72,7 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
     await publisher.begin(head, base_ref)
     try:
         outcome = await _judge(work, tools, repository, answer, pull, head, base_ref)
-    except (GitError, RepositoryError) as error:
+    except (GitError, RepositoryError, SandboxError) as error:
         await publisher.failed(head, base_ref, f"The repository could not be read: {error}. Comment `/interlock recheck` to try again.")
         raise
     present = await repository.ask("pull", number=number)
@@ -112,7 +115,7 @@ async def _judge(
         opened = await asyncio.to_thread(change, objects, span, repository.full_name, pull)
         await asyncio.to_thread(_prefetch, opened)
         policy = await asyncio.to_thread(_policy, tools.store, repository.full_name, base_ref, GitTree(objects, span.base))
-        assessment = await asyncio.to_thread(_assessment, tools.store, opened, policy)
+        assessment = await asyncio.to_thread(_assessment, tools, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
         evidence = await gather(assessment, opened, objects, policy, repository, base_ref, gate_name(base_ref), tools.api.app_id, now)
         evidence = replace(evidence, overrides=overrides_of(tools.store, repository.full_name, pull.number))
@@ -156,7 +159,7 @@ def _policy(store: Store, repository: str, base_ref: str, tip: GitTree) -> Polic
     return read_policy(tip, once_stood=bool(store.fact(f"policy/{repository}/{base_ref}")))
 
 
-def _assessment(store: Store, opened: Change, policy: Policy) -> Assessment:
+def _assessment(tools: Tools, opened: Change, policy: Policy) -> Assessment:
     """The assessment of a change: kept by everything it depends on, so that new evidence only decides anew."""
     key = codec.digest(
         codec.canonical(
@@ -170,11 +173,15 @@ def _assessment(store: Store, opened: Change, policy: Policy) -> Assessment:
             ]
         )
     )
-    kept = store.assessment(key)
+    kept = tools.store.assessment(key)
     if kept is not None:
         return codec.load(Assessment, kept)
-    assessment = assess(opened, policy)
-    store.keep_assessment(key, codec.dump(assessment))
+    kills = tools.sandbox.kills if tools.sandbox else 0
+    assessment = tools.sandbox.assess(opened, policy) if tools.sandbox else assess(opened, policy)
+    if tools.sandbox and tools.sandbox.kills != kills:
+        # A worker ended early, perhaps because the machine was busy: the next look tries again.
+        return assessment
+    tools.store.keep_assessment(key, codec.dump(assessment))
     return assessment
 
 

@@ -114,6 +114,11 @@ class Objects:
                 known = self._trees[oid] = _parse_tree(self._content(oid, "", TREE_LIMIT), len(oid) // 2)
             return known
 
+    def paths(self, oid: str) -> Sequence[str]:
+        """Every file below a tree object."""
+        listing = run(self.git_dir, "ls-tree", "-r", "-z", "--name-only", "--full-tree", oid)
+        return tuple(name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
+
     def commit(self, oid: str, note: str | None = None) -> Commit:
         """A commit's author, committer, message and parents."""
         with self._lock:
@@ -224,8 +229,8 @@ class GitTree:
     """The tree of one commit. `known` are entries that need no walk, such as those of a list of changed files."""
 
     def __init__(self, objects: Objects, commit: str, known: Mapping[str, Entry | None] | None = None) -> None:
-        self._objects, self._commit = objects, commit
-        self._known = dict(known or {})
+        self.objects, self.commit = objects, commit
+        self.known = dict(known or {})
         self._folders: dict[str, Mapping[str, Entry]] = {}
         root = objects.resolve(commit, "tree")
         if root is None:
@@ -233,23 +238,23 @@ class GitTree:
         self.oid = root
 
     def entry(self, path: str) -> Entry | None:
-        if path in self._known:
-            return self._known[path]
+        if path in self.known:
+            return self.known[path]
         folder, _, name = path.rpartition("/")
         return self.list(folder).get(name)
 
     def read(self, path: str) -> bytes | None:
         entry = self.entry(path)
-        return self._objects.blob(entry.oid, path) if entry is not None and entry.is_file else None
+        return self.objects.blob(entry.oid, path) if entry is not None and entry.is_file else None
 
     def target(self, path: str) -> str | None:
         entry = self.entry(path)
-        return self._objects.blob(entry.oid, path).decode("utf-8", "surrogateescape") if entry is not None and entry.is_link else None
+        return self.objects.blob(entry.oid, path).decode("utf-8", "surrogateescape") if entry is not None and entry.is_link else None
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Say what will be read: contents that this copy left out are brought in one go."""
         entries = (self.entry(path) for path in paths)
-        self._objects.sizes(entry.oid for entry in entries if entry is not None and entry.is_file)
+        self.objects.sizes(entry.oid for entry in entries if entry is not None and entry.is_file)
 
     def list(self, directory: str) -> Mapping[str, Entry]:
         known = self._folders.get(directory)
@@ -260,16 +265,15 @@ class GitTree:
     def _list(self, directory: str) -> Mapping[str, Entry]:
         oid = self.oid
         for name in directory.split("/") if directory else ():
-            below = self._objects.tree(oid).get(name)
+            below = self.objects.tree(oid).get(name)
             if below is None or not below.is_directory:
                 return _EMPTY
             oid = below.oid
-        return self._objects.tree(oid)
+        return self.objects.tree(oid)
 
     def paths(self) -> Sequence[str]:
         return self._paths
 
     @cached_property
     def _paths(self) -> tuple[str, ...]:
-        listing = run(self._objects.git_dir, "ls-tree", "-r", "-z", "--name-only", "--full-tree", self.oid)
-        return tuple(name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
+        return tuple(self.objects.paths(self.oid))

@@ -129,12 +129,29 @@ class Detector:
     """Raised when the same input gives other effects, so that kept results are not reused."""
 
 
-def run(detector: Detector, change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
-    """All effects of one detector. What it cannot read, and where it crashes, is an effect; the other groups go on."""
+class Watch:
+    """Is told of each group of files before a detector takes it, and may refuse. This one never does."""
+
+    def refuses(self, detector: str, members: Sequence[FileChange]) -> str | None:
+        """Why this detector must not take these files; None to go on."""
+        return None
+
+
+FREE = Watch()
+
+
+def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: Watch = FREE) -> Iterator[Effect]:
+    """All effects of one detector. What it cannot read, where it crashes and what is refused is an effect; the other groups go on."""
     groups: dict[str, list[FileChange]] = {}
     for file in files:
         groups.setdefault(detector.group(file), []).append(file)
     for members in groups.values():
+        refusal = watch.refuses(detector.name, members)
+        if refusal is not None:
+            yield not_analysed(
+                members[0].path, refusal if len(members) == 1 else f"{refusal}, in {detector.name} with {len(members)} files"
+            )
+            continue
         try:
             yield from list(detector.detect(change, members))
         except Unreadable as unreadable:
