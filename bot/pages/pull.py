@@ -6,13 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from bot import codec
 from bot.pages.sign_in import Guard
 from bot.pages.web import House, Missing, Page
+from bot.records import Inputs
 from bot.store import Line, Record
 from checks.model import Question
+from checks.reach.picture import STYLE, picture
 
 HISTORY = 40
 """Verdicts of one pull request that the timeline compares."""
@@ -56,7 +60,7 @@ class Pulls:
         same = [line for line in lines if line.pull == record.pull and line.pull is not None][:HISTORY]
         data = self._data(record, inputs, same)
         title = f"#{record.pull} {data['pull']['title']}" if data["pull"] else f"{record.base_ref}: {record.head[:12]}"
-        return Page("pull.html", title, data)
+        return Page("pull.html", title, data, unlisted=frozenset({"picture"}))
 
     def _data(self, record: Record, inputs: Mapping[str, Any], same: Sequence[Line]) -> dict[str, Any]:
         report = json.loads(record.report)
@@ -82,7 +86,7 @@ class Pulls:
             "base_ref": record.base_ref,
             "github": self._house.settings.github_url,
             "report": report,
-            "picture": None,
+            "picture": drawn(record),
             "next": next_step(report),
             "hazards": by_hazard(report["effects"][:SHOWN]),
             "left_out": max(0, len(report["effects"]) - SHOWN),
@@ -113,6 +117,15 @@ class Pulls:
                 }
             )
         return steps
+
+
+def drawn(record: Record) -> Markup | None:
+    """The picture of the blast radius, without its own style: the style sheet has it. None for a record that cannot be read any more."""
+    try:
+        assessment = codec.load(Inputs, record.inputs).assessment
+    except ValueError:
+        return None
+    return Markup(picture(assessment).replace(f"<style>{STYLE}</style>", ""))  # noqa: S704 - `picture` escapes all it draws
 
 
 def next_step(report: Mapping[str, Any]) -> str:
