@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from checks import safeguards
 from checks.attribution import attribute
+from checks.detectors.base import not_analysed
 from checks.effects import effects_of
 from checks.evidence import Evidence
 from checks.model import (
@@ -24,12 +25,14 @@ from checks.model import (
     Level,
     NotAnalysed,
     Proof,
+    Reach,
     Report,
     Requirement,
     Severity,
     State,
     Status,
     Summary,
+    Unreadable,
     Verdict,
 )
 from checks.policy import Policy
@@ -60,7 +63,8 @@ def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None
     started = time.perf_counter()
     attribution = attribute(change)
     effects = tuple(sorted((placed(effect, policy) for effect in (effects_of(change) if found is None else found)), key=_worst_first))
-    reach = reach_of(change, effects, policy)
+    reach, lost = _reach(change, effects, policy)
+    effects += lost
     demands = tuple(_demands(effects, policy, attribution, change.pull.author if change.pull else None))
     return Assessment(
         change=Summary(
@@ -77,6 +81,17 @@ def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None
         proofs=tuple(_proofs(demands, effects, change)),
         agents=_agents(change, attribution, effects),
     )
+
+
+def _reach(change: Change, effects: tuple[Effect, ...], policy: Policy) -> tuple[Reach, tuple[Effect, ...]]:
+    """The reach of a change. Where it cannot be worked out, that is an effect of its own, and the verdict on the rest stands."""
+    try:
+        return reach_of(change, effects, policy), ()
+    except Unreadable as unreadable:
+        lost = not_analysed(unreadable.path, f"how far the change reaches is not known: {unreadable.why}", severity=Severity.LOW)
+    except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - a crash must become an effect, whatever it is
+        lost = not_analysed("", f"how far the change reaches is not known: {type(error).__name__}", severity=Severity.LOW)
+    return Reach(files=len(change.files), truncated=True), (placed(lost, policy),)
 
 
 def decide(assessment: Assessment, evidence: Evidence, policy: Policy, engine: str = ENGINE) -> Report:

@@ -172,8 +172,11 @@ def _without_renames(
     """Without teams that only got another name: the old one is nowhere at head, the new one was nowhere at base. A person is no team's new name."""
     had = {owner for _, owners, _ in old for owner in owners}
     have = {owner for _, owners, _ in new for owner in owners}
-    people = lambda item: any("/" not in owner for owner in item[2]) and any("/" in owner for owner in item[1])  # noqa: E731
-    return [item for item in other if set(item[1]) & have or set(item[2]) & had or people(item)]
+    return [
+        (path, before, after)
+        for path, before, after in other
+        if set(before) & have or set(after) & had or (any("/" not in owner for owner in after) and any("/" in owner for owner in before))
+    ]
 
 
 # --- branch protection and rulesets ------------------------------------------------------------------------------------------------------

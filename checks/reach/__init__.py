@@ -24,9 +24,9 @@ PATHS = 5000
 """Changed files whose units and owners are looked up."""
 STARTS = 500
 """Changed files whose dependents are looked for."""
-SMALL = 1000
-"""Files read for dependents where no effect is moderate."""
-LARGE = 12_000
+SMALL = 120
+"""Files read for dependents where no effect is moderate: nine of ten changes, which must not wait for what cannot matter to them."""
+LARGE = 8_000
 """Files read for dependents where one is."""
 NEAR = 150
 """Dependents followed where no effect is moderate: more would not change the score."""
