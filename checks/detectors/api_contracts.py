@@ -279,16 +279,17 @@ def _descriptions(change: Change, files: Sequence[FileChange]) -> Iterator[Effec
     for file in files:
         if not _counts(file.path):
             continue
-        before, after = change.base_bytes(file), change.head_bytes(file)
-        if before is None or not openapi.may_be(before):
-            if after is not None and openapi.may_be(after):
-                pairs.append((file, None, openapi.read(after, file.path)))
-            continue
         try:
-            old = openapi.read(before, file.base_path)
+            before = change.base_bytes(file)
+            old = openapi.read(before, file.base_path) if before is not None else None
         except Unreadable:
             continue
-        pairs.append((file, old, None if after is None else openapi.read(after, file.path)))
+        try:
+            after = change.head_bytes(file)
+            pairs.append((file, old, openapi.read(after, file.path) if after is not None else None))
+        except Unreadable as unreadable:
+            if old is not None:
+                yield not_analysed(unreadable.path, unreadable.why, unreadable.line, severity=Severity.LOW)
     come = {key for _, old, new in pairs if old is None and new is not None for key in new.operations}
     for file, old, new in pairs:
         if old is None or not old.operations:

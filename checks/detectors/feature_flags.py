@@ -57,10 +57,10 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     for file in files:
         if place_of(file.path) is not Place.DEPLOYED or file.new is None or file.old is None:
             continue
-        before, after = change.base_bytes(file), change.head_bytes(file)
-        if before is None or after is None:
-            continue
         try:
+            before, after = change.base_bytes(file), change.head_bytes(file)
+            if before is None or after is None:
+                continue
             old, new = _flags(before, file.base_path), _flags(after, file.path)
         except Unreadable:
             continue  # a file of flags by its name only; nothing else reads it

@@ -81,16 +81,14 @@ def _versions(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     for file in files:
         if not file.path.endswith((".yaml", ".yml")) or not deployed(file.path):
             continue
-        for data, path, into in (
-            (change.base_bytes(file), file.base_path, before),
-            (change.head_bytes(file), file.path, after),
-        ):
-            if data is None or b"CustomResourceDefinition" not in data:
-                continue
+        for side, path, into in ((change.base_bytes, file.base_path, before), (change.head_bytes, file.path, after)):
             try:
+                data = side(file)
+                if data is None or b"CustomResourceDefinition" not in data:
+                    continue
                 text = text_of(data, path, documents.LIMIT)
             except Unreadable:
-                continue
+                continue  # what compares the objects themselves says so
             for name, line, versions in _kinds(text):
                 known = into.get(name)
                 # The same kind in several files (bundles, charts): a version counts as there if any of them has it.
