@@ -118,6 +118,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Run the server until it is told to stop."""
     import uvicorn
 
+    from bot.protocol import Guarded
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     app = App(settings)
@@ -136,5 +138,5 @@ def serve(settings: Settings, host: str, port: int) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=30,
-        h11_max_incomplete_event_size=64 << 10,
+        http=Guarded,
     )

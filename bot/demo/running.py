@@ -16,12 +16,16 @@ class Running:
     def __init__(self, settings: Settings, port: int = 0) -> None:
         import uvicorn
 
+        from bot.protocol import Guarded
+
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.app = App(settings)
-        config = uvicorn.Config(self.app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            self.app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, http=Guarded
+        )
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
