@@ -175,6 +175,7 @@ def _directory(change: Change, step: Step) -> Iterator[Effect]:
 
 def _gone(change: Change, step: Step, elsewhere: Mapping[str, str]) -> Iterator[Effect]:
     plain: list[Resource] = []
+    guards: list[Resource] = []
     for resource in step.gone:
         removed = step.after.removed.get(resource.address)
         kept = removed is not None and (removed.destroy is False or (removed.destroy is None and step.after.tofu))
@@ -190,9 +191,43 @@ def _gone(change: Change, step: Step, elsewhere: Mapping[str, str]) -> Iterator[
             yield _declared(change, step, resource)
         elif resource.type == "module":
             yield from _module_removed(change, step, resource, elsewhere)
-        elif not is_helper(resource.type) and not is_guard(resource.type) and _stands(step.before, resource):
-            plain.append(resource)
+        elif not is_helper(resource.type) and _stands(step.before, resource):
+            (guards if is_guard(resource.type) else plain).append(resource)
     yield from _destroyed(step, plain, elsewhere)
+    yield from _guards_destroyed(step, guards)
+
+
+def _guards_destroyed(step: Step, guards: Sequence[Resource]) -> Iterator[Effect]:
+    """Guards that go while what they refer to stays: objects lost as well; that they guarded something is said elsewhere."""
+    going = {resource.address for resource in step.gone}
+    alone = [resource for resource in guards if not _references(step.before.body(resource)) & (going - {resource.address})]
+    if not alone:
+        return
+    first = alone[0]
+    path, line = step.where(first)
+    addresses = [resource.address for resource in alone]
+    many = len(alone) > 1
+    yield DESTROYED.effect(
+        subject=f"{step.subject(first.address)} and {len(alone) - 1} more" if many else step.subject(first.address),
+        path=path,
+        line=line,
+        side=Side.BASE,
+        severity=Severity.LOW,
+        message=(
+            f"{len(alone)} resources that guard or watch something are destroyed: {', '.join(addresses[:6])}{' and more' if len(alone) > 6 else ''}."
+            if many
+            else f"{first.address} is destroyed: its block is gone and nothing says that it moved or is to be kept."
+        ),
+        keeps=_keep_removed(first.address),
+        facts=_facts(step, addresses, "delete"),
+    )
+
+
+def _references(body: Block) -> frozenset[str]:
+    """Addresses of the managed resources that the arguments of a block name."""
+    return frozenset(
+        ".".join(part.name.split(".")[:2]) for value in body.attributes.values() for part in value.walk() if part.kind == "reference"
+    )
 
 
 def _stands(before: Configuration, resource: Resource) -> bool:
