@@ -284,6 +284,28 @@ def _plan(options: argparse.Namespace) -> int:
     return PASS
 
 
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repository", metavar="OWNER/REPO", help="the repository whose gate is looked at")
+    parser.add_argument("--branch", metavar="BRANCH", help="the branch (default: the default branch)")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from bot.doctor import doctor
+    from bot.github.client import ApiError
+    from bot.settings import SettingsError, read_settings
+
+    if options.repository.count("/") != 1:
+        raise Refused(f"{options.repository} is no OWNER/REPO")
+    try:
+        text, fine = asyncio.run(doctor(read_settings(), options.repository, options.branch))
+    except (ApiError, SettingsError) as error:
+        raise Refused(f"GitHub did not tell of {options.repository}: {error}") from None
+    print(text)
+    return PASS if fine else BLOCKED
+
+
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="leave the server and the stand-in running at the end")
 
@@ -334,6 +356,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("plan", "make the digest of a plan", ("terraform show -json plan.out | interlock plan digest -",), _plan_arguments, _plan),
     Command("serve", "run the GitHub App", ("interlock serve --host 0.0.0.0 --port 8480",), _serve_arguments, _serve),
+    Command(
+        "doctor",
+        "say whether a repository's gate is enforced, and how to force it",
+        ("interlock doctor acme/shop", "interlock doctor acme/shop --branch release"),
+        _doctor_arguments,
+        _doctor,
+    ),
     Command("replay", "compute a recorded review again and compare", ("interlock replay 3f2a",), _replay_arguments, _replay),
     Command(
         "demo",

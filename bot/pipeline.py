@@ -18,13 +18,14 @@ from bot.mirror.change import Range, RepositoryError, change, merge_base
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError
+from bot.organisation import Unavailable, organisation_policy
 from bot.publish import Publisher, gate_name
 from bot.sandbox import Sandbox, SandboxError
 from bot.store import Mark, Store, Work
 from checks.assess import ENGINE, assess, decide
 from checks.evidence import BranchRules, Evidence
 from checks.model import Account, Assessment, Change, Pull, Report, State
-from checks.policy import Policy, read_policy
+from checks.policy import Policy, read_policy, unreadable
 
 logger = logging.getLogger("interlock.pipeline")
 
@@ -114,7 +115,7 @@ async def _judge(
         span = await asyncio.to_thread(_span, objects, pull.number, head)
         opened = await asyncio.to_thread(change, objects, span, repository.full_name, pull)
         await asyncio.to_thread(_prefetch, opened)
-        policy = await asyncio.to_thread(_policy, tools.store, repository.full_name, base_ref, GitTree(objects, span.base))
+        policy = await _policy(tools, work.installation, repository, base_ref, GitTree(objects, span.base))
         assessment = await asyncio.to_thread(_assessment, tools, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
         evidence = await gather(assessment, opened, objects, policy, repository, base_ref, gate_name(base_ref), tools.api.app_id, now)
@@ -155,8 +156,13 @@ def _prefetch(opened: Change) -> None:
         tree.prefetch(paths)
 
 
-def _policy(store: Store, repository: str, base_ref: str, tip: GitTree) -> Policy:
-    return read_policy(tip, once_stood=bool(store.fact(f"policy/{repository}/{base_ref}")))
+async def _policy(tools: Tools, installation: int, repository: Repository, base_ref: str, tip: GitTree) -> Policy:
+    try:
+        above = await organisation_policy(tools.api, tools.store, installation, repository.owner, tools.clock())
+    except Unavailable as why:
+        return unreadable(str(why))
+    once_stood = bool(tools.store.fact(f"policy/{repository.full_name}/{base_ref}"))
+    return await asyncio.to_thread(read_policy, tip, above, once_stood)
 
 
 def _assessment(tools: Tools, opened: Change, policy: Policy) -> Assessment:

@@ -19,7 +19,7 @@ from checks.readers.documents import Node, one_yaml
 from checks.safeguards.defaults import DEFAULTS, Groups
 
 if TYPE_CHECKING:
-    from checks.policy_file import PolicyFile
+    from checks.policy_file import Floor, PolicyFile
 
 PATH = ".github/interlock.yml"
 OTHER_PATHS = (".github/interlock.yaml", "interlock.yml", "interlock.yaml", ".interlock.yml")
@@ -71,6 +71,8 @@ class Policy:
     exceptions: tuple[Exemption, ...] = ()
     overrides: tuple[str, ...] = ()
     """Logins and `@org/team`s who may override; nobody if empty."""
+    floor: tuple[tuple[str, str | None, Groups], ...] = ()
+    """What the organisation demands on top, whatever the repository says."""
     digest: str = "default"
     mistakes: tuple[Mistake, ...] = ()
 
@@ -99,6 +101,15 @@ class Policy:
 
     def demanded(self, effect: Effect) -> tuple[Groups, str]:
         """The groups of safeguards an effect needs, and what says so. Every group needs one of its safeguards met."""
+        groups, because = self._own(effect)
+        for key in (effect.rule, effect.hazard.value):
+            for name, environment, more in self.floor:
+                if name == key and environment in (None, effect.environment):
+                    return tuple(dict.fromkeys((*groups, *more))), because
+        return groups, because
+
+    def _own(self, effect: Effect) -> tuple[Groups, str]:
+        """What the repository itself, what it inherits, or the built-in table demands."""
         for key in (effect.rule, effect.hazard.value):
             for name, environment, groups in self.requirements:
                 if name == key and environment in (None, effect.environment):
@@ -120,7 +131,12 @@ def read_policy(tip: Tree, organisation: bytes | None = None, once_stood: bool =
     under a policy file, so that its absence now is enforced, not observed.
     """
     content, mistakes = _content(tip)
-    below = _organisation(organisation)
+    below, floor = _organisation(organisation)
+    return _above(floor, _read(content, mistakes, below, once_stood))
+
+
+def _read(content: bytes | None, mistakes: list[Mistake], below: Policy, once_stood: bool) -> Policy:
+    """The repository's policy over its organisation's."""
     if content is None:
         if not mistakes and not once_stood:
             return below
@@ -134,7 +150,32 @@ def read_policy(tip: Tree, organisation: bytes | None = None, once_stood: bool =
     parsed, wrong = parse(content, PATH)
     if parsed is None:
         return replace(below, mode="enforce", mistakes=(*below.mistakes, *wrong), digest=_digest(content))
+    if parsed.floor is not None:
+        mistakes = [*mistakes, Mistake(PATH, None, "a floor stands in the organisation's file only: take `floor` out of this one")]
     return _merged(parsed, below, content, (*mistakes, *wrong))
+
+
+def _above(floor: Floor | None, policy: Policy) -> Policy:
+    """A policy raised to the organisation's floor: each key of it can only make more of the policy."""
+    if floor is None:
+        return policy
+    from checks.policy_file import Overrides, groups_of
+
+    evidence = {name: tuple(Source(**source.model_dump()) for source in sources) for name, sources in floor.evidence_entries()}
+    overrides = policy.overrides
+    if floor.overrides is not None:
+        allowed = floor.overrides.who if isinstance(floor.overrides, Overrides) else []
+        overrides = tuple(entry for entry in overrides if entry in allowed)
+    return replace(
+        policy,
+        mode=floor.mode or policy.mode,
+        applies_to=floor.applies_to or policy.applies_to,
+        environments=(*((Environment(name), tuple(patterns)) for name, patterns in floor.environments.items()), *policy.environments),
+        evidence=tuple({**dict(policy.evidence), **evidence}.items()),
+        exceptions=() if floor.exceptions == "none" else policy.exceptions,
+        overrides=overrides,
+        floor=tuple((entry.for_, entry.environment, groups_of(entry)) for entry in floor.requirement_entries()),
+    )
 
 
 def parse(content: bytes, path: str) -> tuple[PolicyFile | None, list[Mistake]]:
@@ -185,13 +226,21 @@ def _content(tip: Tree) -> tuple[bytes | None, list[Mistake]]:
         return None, [Mistake(PATH, None, unreadable.why)]
 
 
-def _organisation(content: bytes | None) -> Policy:
+ORGANISATION = "the organisation's .github/interlock.yml"
+
+
+def unreadable(why: str) -> Policy:
+    """The policy where the organisation's cannot be had: the built-in requirements, enforced, and said."""
+    return replace(BUILT_IN, mode="enforce", mistakes=(Mistake(ORGANISATION, None, why),), digest="missing")
+
+
+def _organisation(content: bytes | None) -> tuple[Policy, Floor | None]:
     if content is None:
-        return BUILT_IN
-    parsed, wrong = parse(content, "the organisation's .github/interlock.yml")
+        return BUILT_IN, None
+    parsed, wrong = parse(content, ORGANISATION)
     if parsed is None:
-        return replace(BUILT_IN, mode="enforce", mistakes=tuple(wrong), digest=_digest(content))
-    return _merged(parsed, BUILT_IN, content, ())
+        return replace(BUILT_IN, mode="enforce", mistakes=tuple(wrong), digest=_digest(content)), None
+    return _merged(parsed, BUILT_IN, content, ()), parsed.floor
 
 
 def _merged(parsed: PolicyFile, below: Policy, content: bytes, mistakes: Iterable[Mistake]) -> Policy:

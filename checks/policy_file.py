@@ -109,6 +109,54 @@ class Overrides(_Strict):
         return value
 
 
+def _named_safeguards(value: dict[str, Any]) -> dict[str, Any]:
+    for name in value:
+        _safeguard(name)
+    return value
+
+
+def _named_hazards(value: dict[str, Any]) -> dict[str, Any]:
+    for name, wanted in value.items():
+        if name not in _HAZARDS and not _RULE.match(name):
+            close = difflib.get_close_matches(name, _HAZARDS, n=1)
+            raise ValueError(f"`{name}` is neither a hazard nor a rule" + (f"; did you mean `{close[0]}`?" if close else ""))
+        if isinstance(wanted, list):
+            for safeguard in wanted:
+                if isinstance(safeguard, str):
+                    _safeguard(safeguard)
+    return value
+
+
+class Floor(_Strict):
+    """What no repository of the organisation can go under. Only in the organisation's file."""
+
+    mode: Literal["enforce"] | None = Field(None, description="enforce: every repository enforces, with or without a file of its own.")
+    applies_to: Literal["everyone"] | None = Field(None, description="everyone: no repository may leave anyone out.")
+    environments: dict[Literal["production", "staging", "development"], Patterns] = Field(
+        default_factory=dict, description="Which paths belong to which environment, whatever a repository says."
+    )
+    evidence: dict[str, SourceEntry | list[SourceEntry]] = Field(
+        default_factory=dict, description="Where proof must come from, whatever a repository says."
+    )
+    requirements: dict[str, list[str] | Requirement | list[Requirement]] = Field(
+        default_factory=dict, description="What is demanded on top of what a repository demands."
+    )
+    _safeguards = field_validator("evidence")(classmethod(lambda cls, value: _named_safeguards(value)))
+    _keys = field_validator("requirements")(classmethod(lambda cls, value: _named_hazards(value)))
+    exceptions: Literal["none"] | None = Field(None, description="none: no repository may except an effect.")
+    overrides: Overrides | Literal["none"] | None = Field(
+        None, description="The only ones who may override, of those a repository names; or none."
+    )
+
+    def requirement_entries(self) -> Iterator[RequirementEntry]:
+        """Every requirement, those for one environment first."""
+        return _requirement_entries(self.requirements)
+
+    def evidence_entries(self) -> Iterator[tuple[str, list[SourceEntry]]]:
+        """Every safeguard with its sources."""
+        return _evidence_entries(self.evidence)
+
+
 class RequirementEntry(_Strict):
     """A requirement with what it is for."""
 
@@ -139,6 +187,7 @@ class PolicyFile(_Strict):
     )
     exceptions: list[Exemption] = Field(default_factory=list, description="Effects that need no proof for a while.", max_length=200)
     overrides: Overrides | None = Field(None, description="Who may override; nobody if missing.")
+    floor: Floor | None = Field(None, description="Only in the organisation's file: what no repository can go under.")
 
     @model_validator(mode="before")
     @classmethod
@@ -147,42 +196,33 @@ class PolicyFile(_Strict):
             raise ValueError(f"this Interlock reads version 1, not {str(value['version'])[:20]!r}")
         return value
 
-    @field_validator("evidence")
-    @classmethod
-    def _safeguards(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            _safeguard(name)
-        return value
-
-    @field_validator("requirements")
-    @classmethod
-    def _keys(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name, wanted in value.items():
-            if name not in _HAZARDS and not _RULE.match(name):
-                close = difflib.get_close_matches(name, _HAZARDS, n=1)
-                raise ValueError(f"`{name}` is neither a hazard nor a rule" + (f"; did you mean `{close[0]}`?" if close else ""))
-            if isinstance(wanted, list):
-                for safeguard in wanted:
-                    if isinstance(safeguard, str):
-                        _safeguard(safeguard)
-        return value
+    _safeguards = field_validator("evidence")(classmethod(lambda cls, value: _named_safeguards(value)))
+    _keys = field_validator("requirements")(classmethod(lambda cls, value: _named_hazards(value)))
 
     def requirement_entries(self) -> Iterator[RequirementEntry]:
         """Every requirement in the order of the file, those for one environment first."""
-        for name, wanted in self.requirements.items():
-            if isinstance(wanted, Requirement):
-                parts: list[Requirement] = [wanted]
-            elif all(isinstance(part, str) for part in wanted):
-                parts = [Requirement(all=[str(part) for part in wanted], any=[], environment=None)]
-            else:
-                parts = [part for part in wanted if isinstance(part, Requirement)]
-            for part in sorted(parts, key=lambda entry: entry.environment is None):
-                yield RequirementEntry(for_=name, environment=part.environment, all=tuple(part.all), any=tuple(part.any))
+        return _requirement_entries(self.requirements)
 
     def evidence_entries(self) -> Iterator[tuple[str, list[SourceEntry]]]:
         """Every safeguard with its sources."""
-        for name, sources in self.evidence.items():
-            yield name, sources if isinstance(sources, list) else [sources]
+        return _evidence_entries(self.evidence)
+
+
+def _requirement_entries(requirements: dict[str, Any]) -> Iterator[RequirementEntry]:
+    for name, wanted in requirements.items():
+        if isinstance(wanted, Requirement):
+            parts: list[Requirement] = [wanted]
+        elif all(isinstance(part, str) for part in wanted):
+            parts = [Requirement(all=[str(part) for part in wanted], any=[], environment=None)]
+        else:
+            parts = [part for part in wanted if isinstance(part, Requirement)]
+        for part in sorted(parts, key=lambda entry: entry.environment is None):
+            yield RequirementEntry(for_=name, environment=part.environment, all=tuple(part.all), any=tuple(part.any))
+
+
+def _evidence_entries(evidence: dict[str, Any]) -> Iterator[tuple[str, list[SourceEntry]]]:
+    for name, sources in evidence.items():
+        yield name, sources if isinstance(sources, list) else [sources]
 
 
 def groups_of(entry: RequirementEntry) -> Groups:
@@ -190,4 +230,6 @@ def groups_of(entry: RequirementEntry) -> Groups:
     return (*((name,) for name in entry.all), *((entry.any,) if entry.any else ()))
 
 
-KEYS = frozenset(name.rstrip("_") for model in (PolicyFile, SourceEntry, Requirement, Exemption, Overrides) for name in model.model_fields)
+KEYS = frozenset(
+    name.rstrip("_") for model in (PolicyFile, Floor, SourceEntry, Requirement, Exemption, Overrides) for name in model.model_fields
+)

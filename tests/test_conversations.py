@@ -78,6 +78,26 @@ def test_the_policy_is_the_base_branchs(house: House) -> None:
     assert house.verdict(sha) == "failure"
 
 
+def test_the_organisations_floor_holds_in_every_repository(house: House) -> None:
+    """The `.github` repository of the organisation enforces: a branch that only observes is blocked all the same."""
+    above = house.github.repository("acme", ".github")
+    above.commit("main", {".github/interlock.yml": "version: 1\nfloor: {mode: enforce}\n"}, "Floor", author="sam")
+    house.repo.commit("soft", {".github/interlock.yml": "version: 1\nmode: observe\n"}, "Observe", author="robin")
+    house.server.app.store.remember("organisation/acme", {"at": 0, "content": None})
+    sha, _ = house.propose(DESTROY, base="soft")
+    assert house.verdict(sha, "interlock: soft") == "failure"
+
+
+def test_an_organisations_policy_that_cannot_be_read_blocks_and_is_said(house: House) -> None:
+    """GitHub does not answer: the built-in requirements are enforced, and why is told."""
+    house.server.app.store.remember("organisation/acme", {"at": 0, "content": None})
+    house.github.repository("acme", ".github")
+    house.github.fault("GET", "*/contents/*", "403", times=20)
+    sha, _ = house.propose({"README.md": "# x\n"})
+    gate = house.gate(sha)
+    assert gate.conclusion == "failure" and "organisation" in gate.summary
+
+
 def test_a_wrong_policy_is_shown_with_its_line(house: House) -> None:
     """The base branch's policy has an unknown key: every pull request is red and says where."""
     house.repo.commit("main", {".github/interlock.yml": "version: 1\nmodus: enforce\n"}, "Typo", author="robin")

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from checks.model import Hazard
+from checks.model import Confidence, Effect, Environment, Hazard, Reversible, Severity, Side
 from checks.policy import BUILT_IN, LIMIT, PATH, parse, read_policy, schema
 from checks.trees import LINK, MemoryTree
 
@@ -148,3 +148,71 @@ def test_every_hazard_can_be_named() -> None:
     names = [hazard.value for hazard in Hazard if not hazard.harmless]
     text = "version: 1\nrequirements:\n" + "".join(f"  {name}: [change-isolated]\n" for name in names)
     assert parse(text.encode(), PATH)[1] == []
+
+
+FLOOR = b"""
+version: 1
+mode: observe
+floor:
+  mode: enforce
+  applies_to: everyone
+  environments: {production: [infra/live/**]}
+  evidence: {restore-proven: {app: github-actions, workflow: .github/workflows/drill.yml, check: drill, within_days: 7}}
+  requirements: {data.destroyed: [restore-proven], terraform/resource-destroyed: {all: [plan-verified]}}
+  exceptions: none
+  overrides: {who: ["@acme/sre"]}
+"""
+UNDER = """
+version: 1
+mode: observe
+applies_to: ai-assisted
+environments: {development: [infra/live/**]}
+evidence: {restore-proven: {check: mine, within_days: 300}}
+requirements: {data.destroyed: [change-isolated], terraform/resource-destroyed: [change-isolated]}
+exceptions: [{effect: 0123456789abcdef, reason: the table is a copy, expires: 2027-01-31}]
+overrides: {who: ["@acme/sre", robin]}
+"""
+
+
+def imagined(rule: str, hazard: Hazard) -> Effect:
+    return Effect(rule, hazard, Severity.HIGH, Confidence.CERTAIN, Reversible.NO, "x", "infra/live/a.tf", 1, Side.HEAD, "x")
+
+
+def test_no_repository_goes_under_the_organisations_floor() -> None:
+    """Whatever a repository's file says, each key of the floor holds; and a repository may ask for more."""
+    read = read_policy(MemoryTree({PATH: UNDER.encode()}), FLOOR)
+    assert read.mistakes == () and read.enforced and read.applies_to == "everyone"
+    assert read.environment(imagined("x/x", Hazard.DATA_DESTROYED)) is Environment.PRODUCTION
+    assert read.sources("restore-proven")[0].within_days == 7 and read.sources("restore-proven")[0].check == "drill"
+    assert read.demanded(imagined("x/x", Hazard.DATA_DESTROYED))[0] == (("change-isolated",), ("restore-proven",))
+    assert read.demanded(imagined("terraform/resource-destroyed", Hazard.RESOURCE_DESTROYED))[0] == (
+        ("change-isolated",),
+        ("plan-verified",),
+    )
+    assert read.exceptions == () and read.overrides == ("@acme/sre",)
+    assert read_policy(MemoryTree({}), FLOOR).enforced
+    assert read_policy(MemoryTree({PATH: b"version: 1\nmodus: x"}), FLOOR).floor
+    none = read_policy(MemoryTree({PATH: UNDER.encode()}), FLOOR.replace(b'{who: ["@acme/sre"]}', b"none"))
+    assert none.overrides == ()
+
+
+def test_a_floor_stands_in_the_organisations_file_only() -> None:
+    """A repository cannot write one, and is told."""
+    read = policy("version: 1\nfloor: {mode: enforce}")
+    assert read.enforced is False and "organisation's file only" in read.mistakes[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"version: 1\nfloor: {mode: observe}",
+        b"version: 1\nfloor: {modus: enforce}",
+        b"version: 1\nfloor: {requirements: {x: [state-kept]}}",
+        b"version: 1\nfloor: {evidence: {x: {check: a}}}",
+        b"[",
+    ],
+)
+def test_a_wrong_file_of_the_organisation_is_enforced_and_shown(text: bytes) -> None:
+    """A mistake above relaxes nothing below."""
+    read = read_policy(MemoryTree({PATH: b"version: 1"}), text)
+    assert read.mistakes and all("organisation" in mistake.path for mistake in read.mistakes)
