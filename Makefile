@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench install demo test lint format fixtures serve lock clean
+.PHONY: help bench install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -42,6 +42,24 @@ bench: install ## Time reviews beside git diff (MIRRORS=dir adds real repositori
 
 serve: install ## Start the App on this machine
 	$(RUN)/interlock serve
+
+BASE ?= HEAD~1
+self-review: install ## Review the project's own last change (BASE=commit to choose)
+	$(RUN)/interlock review $(BASE) HEAD --verbose
+
+wheel: install ## Build the wheel, the same bytes every time
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(RUN)/hatchling build -t wheel
+
+licences: install ## List the licences of what the server is made of
+	@$(RUN)/python .ci/supply.py licences
+
+sbom: install ## Print the bill of materials (CycloneDX)
+	@$(RUN)/python .ci/supply.py sbom
+
+audit: ## Ask PyPI's advisories about the lock (needs a network; not part of .ci/run)
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	build/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 lock: install ## Resolve the dependencies anew, with hashes
 	$(RUN)/python -m pip install --quiet uv
