@@ -35,7 +35,7 @@ _TESTS = (
 _REPOSITORY = (
     "CODEOWNERS", ".github/settings.{yml,yaml}", "**/*ruleset*.json", "**/*ruleset*/*.json", "{.,}mergify.{yml,yaml}", ".mergify/config.yml",
     "{.,}kodiak.toml", "{.,}bulldozer.{yml,yaml}", ".policy.{yml,yaml}", "policy-bot.yml", "*.rego", "*.sentinel", "sentinel.hcl",
-    ".github/dependabot.{yml,yaml}", "{.,}renovate{rc,}{.json,.json5,}", "OWNERS", "OWNERS_ALIASES",
+    "OWNERS", "OWNERS_ALIASES",
     "{org,orgs,peribolos,members,team,teams}.{yml,yaml}", "**/{org,orgs,teams,permissions}/**/*.{yml,yaml}", "authorized_keys*",
     "**/{ssh,keys,ssh_keys,ssh-keys}/*.pub", "sudoers", "**/sudoers.d/*", "app.{yml,yaml}", "app-manifest.*", "{slack-,slack_,}manifest.{json,yml,yaml}",
 )  # fmt: skip

@@ -3,9 +3,8 @@
 ## What it detects
 Paths that lose their code owner or get another one (computed for every tracked path on both sides, the last match wins, `.github/` before the
 root before `docs/`). Branch protection and rulesets in files (`.github/settings.yml`, ruleset JSON) that ask for less. Merge automation (Mergify,
-Kodiak, Bulldozer, policy-bot) that merges on fewer conditions. OPA and Sentinel policies that are removed or may now fail. Dependency-update
-configuration that is no longer in force. People, teams and keys that newly get access (organisation files, OWNERS, authorized keys, sudoers), and
-GitHub App and Slack App manifests that ask for more.
+Kodiak, Bulldozer, policy-bot) that merges on fewer conditions. OPA and Sentinel policies that are removed or may now fail. People, teams and
+keys that newly get access (organisation files, OWNERS, authorized keys, sudoers), and GitHub App and Slack App manifests that ask for more.
 
 ## Why it matters
 These files decide which checks are forced. Weakening one is quiet, and everything merged afterwards is less guarded.
@@ -75,22 +74,18 @@ POLICY = Rule(
     Question.FORCED,
     Confidence.LIKELY,
 )
-UPDATES = Rule(
-    "repository-rules/updates-removed", Hazard.CHECK_WEAKENED, Severity.LOW, Reversible.YES, "Dependency updates are no longer made"
-)
 ACCESS = Rule("repository-rules/access-granted", Hazard.PRIVILEGE_WIDENED, Severity.MODERATE, Reversible.PARTLY, "Somebody gets access")
 APP = Rule("repository-rules/app-permission-added", Hazard.PRIVILEGE_WIDENED, Severity.HIGH, Reversible.PARTLY, "An app asks for more")
 PUBLIC = Rule(
     "repository-rules/repository-made-public", Hazard.EXPOSURE_WIDENED, Severity.CRITICAL, Reversible.NO, "The repository becomes public"
 )
-RULES = (OWNERS_LOST, OWNERS_REPLACED, PROTECTION, MERGING, POLICY, UPDATES, ACCESS, APP, PUBLIC)
+RULES = (OWNERS_LOST, OWNERS_REPLACED, PROTECTION, MERGING, POLICY, ACCESS, APP, PUBLIC)
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     """What the repository's own rules ask for less, or give more, at head than at base."""
     if any(path in codeowners.PLACES for file in files for path in (file.path, file.base_path)):
         yield from _code_owners(change)
-    yield from _updates(change, files)
     for file in files:
         if place_of(file.path) is not Place.DEPLOYED or (file.old and file.new and file.old.oid == file.new.oid):
             continue
@@ -420,62 +415,6 @@ def _sentinel(change: Change, file: FileChange) -> Iterator[Effect]:
                 after=now or "gone",
                 message=f"The policy {name} goes from {level} to {now or 'gone'}, so runs it refused may pass.",
             )
-
-
-# --- dependency updates ------------------------------------------------------------------------------------------------------------------
-
-_UPDATES = re.compile(r"\.github/dependabot\.ya?ml|(?:\.github/|\.gitlab/)?(?:\.?renovate(?:rc)?(?:\.json5?)?)|\.renovaterc(?:\.json)?")
-
-
-def _updates(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
-    gone = [
-        file
-        for file in files
-        if file.old and _UPDATES.fullmatch(file.base_path) and (file.new is None or not _UPDATES.fullmatch(file.path))
-    ]
-    come = [file for file in files if file.new and _UPDATES.fullmatch(file.path) and (file.added or file.renamed)]
-    for file in gone:
-        if not come and not any(
-            _UPDATES.fullmatch(f"{folder}{name}") for folder in ("", ".github/") for name in change.after.list(folder.rstrip("/"))
-        ):
-            yield UPDATES.effect(
-                subject=file.base_path,
-                path=file.path,
-                side=Side.BASE,
-                message="The configuration of automatic dependency updates is no longer in force, so known holes stay open longer.",
-            )
-    for file in files:
-        if (
-            file.old
-            and file.new
-            and file.path == file.base_path
-            and "dependabot" in file.path
-            and _UPDATES.fullmatch(file.path)
-            and not come
-        ):
-            try:
-                old, new = (_ecosystems(value) for value in _plain(change, file))
-            except Unreadable as unreadable:
-                yield not_analysed(file.path, unreadable.why, unreadable.line)
-                continue
-            lost = sorted(old - new)
-            if lost and len(new) < len(old):
-                yield UPDATES.effect(
-                    subject=", ".join(lost),
-                    path=file.path,
-                    before=f"{len(old)} ecosystems",
-                    after=f"{len(new)} ecosystems",
-                    message=f"Dependencies of {', '.join(lost)} are no longer updated by themselves.",
-                )
-
-
-def _ecosystems(value: Any) -> set[str]:
-    entries = value.get("updates") if isinstance(value, dict) else None
-    return {
-        str(entry.get("package-ecosystem"))
-        for entry in entries or []
-        if isinstance(entry, dict) and entry.get("open-pull-requests-limit") != 0
-    }
 
 
 # --- people, keys and apps ---------------------------------------------------------------------------------------------------------------
