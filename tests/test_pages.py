@@ -6,6 +6,8 @@ import json
 import re
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -280,6 +282,20 @@ def test_the_json_of_a_page_is_what_its_description_says(town: House) -> None:
             plain = path.format(**names).removesuffix(".json")
             assert client.get("/" if plain == "/index" else plain, headers={"accept": "application/json"}).json() == answer.json()
         assert client.get("/openapi.json").json() == json.loads(json.dumps(document))
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_no_answer_that_is_not_described(town: House) -> None:
+    """Made-up and odd values for every parameter: no server error, and only the answers that the description names."""
+    program = Path(sys.executable).with_name("schemathesis")
+    if not program.exists():
+        pytest.skip("schemathesis is not installed")
+    with browser(town, "robin") as client:
+        cookie = f"Cookie: interlock-session={client.cookies['interlock-session']}"
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    words = [program, "run", town.server.url + "/openapi.json", "--max-examples", "5", "--checks", checks, "-H", cookie]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert told.returncode == 0, told.stdout[-3000:]
 
 
 def test_search_finds_rules_repositories_and_pull_requests(town: House) -> None:
