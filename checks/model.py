@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -155,11 +156,24 @@ class Tree(Protocol):
 
 
 class Unreadable(Exception):
-    """Something that must be read and cannot be: over a limit, no text, or no sense in it. Becomes a `not.analysed` effect."""
+    """Something that must be read and cannot be: over a limit, no text, or no sense in it. Becomes a `not.analysed` effect.
 
-    def __init__(self, path: str, why: str, line: int | None = None) -> None:
+    `ours` says that it is one of our own bounds that was met: another program may well read it. Whoever catches such a one does not silence it:
+    it is written down in `BOUNDS_MET` and told when the detector is done.
+    """
+
+    def __init__(self, path: str, why: str, line: int | None = None, ours: bool = False) -> None:
         super().__init__(f"{path}: {why}")
         self.path, self.why, self.line = path, why, line
+        self.data: bytes | None = None
+        """The content that met one of our bounds, where the reader says so."""
+        met = BOUNDS_MET.get()
+        if ours and met is not None:
+            met.append(self)
+
+
+BOUNDS_MET: ContextVar[list[Unreadable] | None] = ContextVar("bounds_met", default=None)
+"""Where a running detector's met bounds are written down; None outside of one."""
 
 
 @dataclass(frozen=True, slots=True)

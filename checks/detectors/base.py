@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.model import Change, Confidence, Effect, Environment, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
+from checks.model import (
+    BOUNDS_MET,
+    Change,
+    Confidence,
+    Effect,
+    Environment,
+    FileChange,
+    Hazard,
+    Question,
+    Reversible,
+    Severity,
+    Side,
+    Unreadable,
+)
 
 HEADINGS = ("What it detects", "Why it matters", "Example", "What makes it safe", "What it cannot see")
 """The headings of every detector's docstring, in this order."""
@@ -152,6 +165,8 @@ def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: 
                 members[0].path, refusal if len(members) == 1 else f"{refusal}, in {detector.name} with {len(members)} files"
             )
             continue
+        met: list[Unreadable] = []
+        token = BOUNDS_MET.set(met)
         try:
             yield from list(detector.detect(change, members))
         except Unreadable as unreadable:
@@ -163,3 +178,20 @@ def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: 
                 after=type(error).__name__,
                 message=f"The detector {detector.name} failed with {type(error).__name__} on this file and {len(members) - 1} more; what it would have said is unknown.",
             )
+        finally:
+            BOUNDS_MET.reset(token)
+        yield from _beyond(change, members, met)
+
+
+def _beyond(change: Change, members: Sequence[FileChange], met: Sequence[Unreadable]) -> Iterator[Effect]:
+    """Changed files whose content at head meets one of our bounds and whose content at base did not: told, whatever the detector made of it."""
+    if not met:
+        return
+    for file in members:
+        try:
+            base, head = change.base_bytes(file), change.head_bytes(file)
+        except Unreadable:
+            continue
+        here = next((one for one in met if one.path == file.path and head is not None and one.data == head), None)
+        if here is not None and not any(base is not None and one.data == base for one in met):
+            yield not_analysed(file.path, here.why, here.line)

@@ -6,7 +6,9 @@ Every reader is bounded: it looks at size and depth before it parses. Values kee
 from __future__ import annotations
 
 from checks.model import Unreadable
+from checks.readers.bulk import written_by_hand
 
+_STRUCTURED = (".yml", ".yaml", ".toml", ".hcl", ".tf", ".tofu", ".tfvars")
 LIMIT = 1 << 20
 """Bytes of one file that are parsed: 1 MiB."""
 
@@ -18,7 +20,11 @@ def text_of(data: bytes, path: str, limit: int = LIMIT) -> str:
     because databases and shells read it so. Raises `Unreadable` for more than `limit` bytes, NUL bytes, or bytes that are no text.
     """
     if len(data) > limit:
-        raise Unreadable(path, f"{len(data):,} bytes are over the limit of {limit:,}")
+        large = Unreadable(
+            path, f"{len(data):,} bytes are over the limit of {limit:,}", ours=path.endswith(_STRUCTURED) or written_by_hand(data, path)
+        )
+        large.data = data
+        raise large
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
     if encoding is None:
         encoding = "utf-8"

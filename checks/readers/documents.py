@@ -162,7 +162,11 @@ def _plain(node: Node, budget: list[int]) -> Any:
 @lru_cache(maxsize=256)
 def yaml(data: bytes, path: str) -> tuple[Node, ...]:
     """All documents of a YAML file; empty documents are left out. Raises `Unreadable` with the line."""
-    return tuple(_documents(text_of(data, path, LIMIT), path))
+    try:
+        return tuple(_documents(text_of(data, path, LIMIT), path))
+    except Unreadable as unreadable:
+        unreadable.data = data
+        raise
 
 
 def one_yaml(data: bytes, path: str) -> Node | None:
@@ -229,7 +233,7 @@ def _documents(text: str, path: str) -> Iterator[Node]:
             elif kind in (pyyaml.MappingStartEvent, pyyaml.SequenceStartEvent):
                 count += 1
                 if len(stack) >= DEPTH:
-                    raise Unreadable(path, f"it is nested more than {DEPTH} levels deep", event.start_mark.line + 1)
+                    raise Unreadable(path, f"it is nested more than {DEPTH} levels deep", event.start_mark.line + 1, ours=True)
                 stack.append(_Frame(event.start_mark.line + 1, _tag(event.tag), event.anchor, kind is pyyaml.MappingStartEvent))
                 continue
             elif kind in (pyyaml.MappingEndEvent, pyyaml.SequenceEndEvent):
@@ -239,14 +243,14 @@ def _documents(text: str, path: str) -> Iterator[Node]:
             else:
                 continue
             if count > NODES:
-                raise Unreadable(path, f"it has more than {NODES:,} values")
+                raise Unreadable(path, f"it has more than {NODES:,} values", ours=True)
             if anchor:
                 anchors[anchor], sizes[anchor] = node, size
             if stack:
                 # What aliases stand for counts each time it is used: those who walk the nodes meet it each time.
                 stack[-1].size += size
                 if stack[-1].size > NODES:
-                    raise Unreadable(path, f"with its aliases it has more than {NODES:,} values", event.start_mark.line + 1)
+                    raise Unreadable(path, f"with its aliases it has more than {NODES:,} values", event.start_mark.line + 1, ours=True)
             if not stack:
                 if not (node.is_scalar and node.value is None):
                     yield node
@@ -302,7 +306,7 @@ def _merged(pairs: list[tuple[Node, Node]], path: str) -> list[tuple[Node, Node]
                     have.add(name.text)
                     out.append((name, merged))
                 if len(out) > 20_000:
-                    raise Unreadable(path, "its merge keys expand to too many values", key.line)
+                    raise Unreadable(path, "its merge keys expand to too many values", key.line, ours=True)
     return out
 
 
@@ -313,8 +317,11 @@ _LITERAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|nul
 @lru_cache(maxsize=256)
 def json_node(data: bytes, path: str) -> Node:
     """A JSON file as a node; comments and trailing commas are allowed, a key that stands twice is not. Raises `Unreadable` with the line."""
-    text = text_of(data, path, LIMIT)
-    return _Json(text, path).document()
+    try:
+        return _Json(text_of(data, path, LIMIT), path).document()
+    except Unreadable as unreadable:
+        unreadable.data = data
+        raise
 
 
 def plain_json(data: bytes, path: str, limit: int = 32 << 20) -> Any:
@@ -338,8 +345,8 @@ class _Json:
 
         return bisect_right(self.starts, at)
 
-    def fail(self, why: str, at: int) -> Unreadable:
-        return Unreadable(self.path, f"it is not valid JSON: {why}", self.line(at))
+    def fail(self, why: str, at: int, ours: bool = False) -> Unreadable:
+        return Unreadable(self.path, f"it is not valid JSON: {why}" if not ours else why, self.line(at), ours)
 
     def space(self, at: int) -> int:
         match = _SPACE.match(self.text, at)
@@ -355,7 +362,7 @@ class _Json:
     def any(self, at: int, depth: int) -> tuple[Node, int]:
         self.count += 1
         if depth > DEPTH or self.count > NODES:
-            raise self.fail(f"it is nested more than {DEPTH} levels deep, or has more than {NODES:,} values", at)
+            raise self.fail(f"it is nested more than {DEPTH} levels deep, or has more than {NODES:,} values", at, ours=True)
         head = self.text[at : at + 1]
         if head == "{":
             return self.map(at, depth)
