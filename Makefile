@@ -3,41 +3,49 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
+.PHONY: help bench develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/installed: requirements-dev.lock pyproject.toml
+PIP := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+$(VENV)/installed: requirements-build.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Interlock needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements-build.lock
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/developed: $(VENV)/installed requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 install: $(VENV)/installed ## Set the project up in .venv, with the command .venv/bin/interlock
 
+develop: $(VENV)/developed ## The same with what the tests and linters need
+
 demo: install ## Watch Interlock stop the pull request that caused the outage (KEEP=1 leaves the server running)
 	$(RUN)/interlock demo $(if $(KEEP),--keep)
 
-test: install ## Run the tests (ARGS="-k terraform" to choose)
+test: develop ## Run the tests (ARGS="-k terraform" to choose)
 	$(RUN)/python -m pytest -n auto $(ARGS)
 
-lint: install ## Check style and types
+lint: develop ## Check style and types
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
-format: install ## Rewrite the sources in the project's style
+format: develop ## Rewrite the sources in the project's style
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-fixtures: install ## Rewrite the detectors' effects.txt; read the difference
+fixtures: develop ## Rewrite the detectors' effects.txt; read the difference
 	$(RUN)/python -m pytest tests/test_detectors.py --update
 	git diff --stat -- tests/fixtures
 
-bench: install ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
+bench: develop ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
 	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))
 
 serve: install ## Start the App on this machine
@@ -61,10 +69,11 @@ audit: ## Ask PyPI's advisories about the lock (needs a network; not part of .ci
 	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	build/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
-lock: install ## Resolve the dependencies anew, with hashes
+lock: develop ## Resolve the dependencies anew, with hashes
 	$(RUN)/python -m pip install --quiet uv
 	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
-	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --group build -c requirements.lock -o requirements-build.lock
+	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 
 clean: ## Remove what was built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
