@@ -20,7 +20,7 @@ from bot.pages.web import Headers
 from bot.pipeline import Tools
 from bot.sandbox import Sandbox
 from bot.settings import Settings
-from bot.store import Store
+from bot.store import Store, open_store
 from bot.webhook import Receive, Scope, Send, Webhook
 from bot.worker import Workers
 
@@ -32,7 +32,7 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = Store(settings.data / "interlock.db")
+        self.store: Store = open_store(settings.data, settings.database_url)
         self.tools: Tools | None = None
         self.workers: Workers | None = None
         self._inbox: Inbox | None = None

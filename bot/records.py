@@ -46,23 +46,34 @@ def append(store: Store, inputs: Inputs, report: Report, base_ref: str, made: fl
     """Store a verdict. Raises `LostLease` when another worker holds the work now."""
     body = codec.dump(inputs)
     text = json.dumps(as_json(report), sort_keys=True)
-    previous = store.last_digest()
-    record = Record(
-        id=secrets.token_hex(8),
-        made=made,
-        repository=inputs.repository,
-        pull=inputs.pull.number if inputs.pull else None,
-        base_ref=base_ref,
-        head=inputs.head,
-        state=report.verdict.state.value,
-        score=report.assessment.risk.score,
-        inputs=body,
-        report=text,
-        previous=previous,
-        digest=codec.digest(codec.canonical({"previous": previous, "inputs": codec.digest(body), "report": codec.digest(text)})),
-    )
-    store.append_record(record, work)
-    return record
+
+    def made_after(previous: str) -> Record:
+        return Record(
+            id=secrets.token_hex(8),
+            made=made,
+            repository=inputs.repository,
+            pull=inputs.pull.number if inputs.pull else None,
+            base_ref=base_ref,
+            head=inputs.head,
+            state=report.verdict.state.value,
+            score=report.assessment.risk.score,
+            inputs=body,
+            report=text,
+            previous=previous,
+            digest=_link(previous, codec.digest(body), codec.digest(text)),
+        )
+
+    return store.append_record(made_after, work)
+
+
+def _link(previous: str, inputs: str, report: str) -> str:
+    """The digest of a record, from the one before it and the digests of its two texts."""
+    return codec.digest(codec.canonical({"previous": previous, "inputs": inputs, "report": report}))
+
+
+def _digest_of(text: str) -> str:
+    """The digest of a text, which stands in its place once it was forgotten."""
+    return text if text.startswith("sha256:") else codec.digest(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,7 @@ def verify(store: Store) -> list[str]:
     wrong: list[str] = []
     previous = ""
     for record in store.every_record():
-        expected = codec.digest(
-            codec.canonical({"previous": record.previous, "inputs": codec.digest(record.inputs), "report": codec.digest(record.report)})
-        )
+        expected = _link(record.previous, _digest_of(record.inputs), _digest_of(record.report))
         if record.digest != expected:
             wrong.append(f"record {record.id} was changed after it was written")
         if record.previous != previous:

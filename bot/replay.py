@@ -9,7 +9,7 @@ from pathlib import Path
 from bot import codec, records
 from bot.mirror.change import RepositoryError
 from bot.mirror.objects import Objects
-from bot.store import Store
+from bot.store import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def replay_review(data: Path | None, review: str) -> Answer:
     database = directory / "interlock.db"
     if not database.is_file():
         raise RepositoryError(f"there is no database at {database}; name the server's data directory with --data DIR")
-    store = Store(database)
+    store = open_store(directory)
     try:
         record = store.record(review)
         if record is None:

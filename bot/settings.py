@@ -34,6 +34,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("INTERLOCK_API_URL", "", "The API's address (default: made from INTERLOCK_GITHUB_URL)"),
     Setting("INTERLOCK_PUBLIC_URL", "", "The address people reach this server at, for links"),
     Setting("INTERLOCK_DATA", "var", "Directory of the database and the mirrors"),
+    Setting(
+        "INTERLOCK_DATABASE_URL", "", "A PostgreSQL database (postgresql://…), for more than one machine; otherwise SQLite", secret=True
+    ),
     Setting("INTERLOCK_WORKERS", "2", "Reviews at the same time in this process"),
     Setting("INTERLOCK_MIRROR_QUOTA", "20", "GiB that the mirrors may take"),
 )
@@ -79,6 +82,7 @@ class Settings:
     """Whether a proxy in front decides who may see the pages."""
     stored: bool = False
     """Whether the credentials are those that the setup page stored."""
+    database_url: str = field(default="", repr=False)
 
 
 def read_settings(environment: MutableMapping[str, str] | None = None) -> Settings:
@@ -107,6 +111,7 @@ def read_settings(environment: MutableMapping[str, str] | None = None) -> Settin
         client=_client(values),
         behind_proxy=_behind_proxy(values["INTERLOCK_PRIVATE"]),
         stored=stored and credentials is not None,
+        database_url=_database(values["INTERLOCK_DATABASE_URL"]),
     )
 
 
@@ -175,6 +180,12 @@ def _address(name: str, value: str) -> str:
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise SettingsError(f"{name} must be https: tokens would cross the network in clear text")
     return value.rstrip("/")
+
+
+def _database(value: str) -> str:
+    if value and urlsplit(value).scheme not in ("postgresql", "postgres"):
+        raise SettingsError("INTERLOCK_DATABASE_URL is an address such as postgresql://interlock@db.example.com/interlock")
+    return value
 
 
 def _number(name: str, value: str, least: int, most: int) -> int:

@@ -25,6 +25,8 @@ logger = logging.getLogger("interlock.worker")
 LEASE = 25.0
 """Seconds a lease lasts without being renewed: a dead worker's work is taken over after at most that."""
 TRIES = 6
+POISON = 12
+"""Times that work was taken without coming to any end, not even an error: whoever took it died. It is given up then."""
 GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404)})
 """Refusals that say there is nothing to look at: the App is not installed there (any more), or the pull request never was."""
 IDLE = 5.0
@@ -137,8 +139,11 @@ class Workers:
                 self._busy -= 1
 
     async def _do(self, work: Work) -> None:
-        beat = asyncio.create_task(self._keep(work))
         store = self._tools.store
+        if work.attempts > POISON:
+            await asyncio.to_thread(store.retry, work, 0.0, "every worker that took this ended in the middle of it", True)
+            return
+        beat = asyncio.create_task(self._keep(work))
         try:
             await KINDS[work.kind](work, self._tools)
         except LostLease:
@@ -148,7 +153,7 @@ class Workers:
             await asyncio.to_thread(store.retry, work, 0.0 if work.attempts < TRIES else 5.0, str(moved))
         except RateLimited as limited:
             logger.warning("%s waits %.0f s: %s", work.key, limited.seconds, limited)
-            await asyncio.to_thread(store.retry, work, limited.seconds + random.uniform(0, 5), str(limited))  # noqa: S311 - jitter
+            await asyncio.to_thread(store.retry, work, limited.seconds + random.uniform(0, 5), str(limited), False, False)  # noqa: S311 - jitter
         except ApiError as error:
             if (error.call, error.status) in GONE:
                 logger.info("%s is gone, or the App may not see it any more: %s", work.key, error)
@@ -156,7 +161,7 @@ class Workers:
             else:
                 await self._failed(work, error)
         except asyncio.CancelledError:
-            await asyncio.shield(asyncio.to_thread(store.retry, work, 0.0, "the server stopped"))
+            await asyncio.shield(asyncio.to_thread(store.retry, work, 0.0, "the server stopped", False, False))
             raise
         except Exception as error:  # noqa: BLE001 - `_failed` tells it, stores it and tries again
             await self._failed(work, error)
