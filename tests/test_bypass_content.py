@@ -432,10 +432,11 @@ def test_bp_65_a_bomb_ends_red_and_soon(kind: str) -> None:
 
 def test_bp_74_of_two_workers_the_newer_counts(tmp_path: Path) -> None:
     """A worker that slept over its lease can neither record nor show what it found."""
-    from bot.store import LostLease, Mark, Store
+    from bot.store import LostLease, Mark
+    from bot.store.sqlite import SqliteStore
 
     now = [0.0]
-    store = Store(tmp_path / "db", lambda: now[0])
+    store = SqliteStore(tmp_path / "db", lambda: now[0])
     store.mark(Mark("a/b/pull/1", "a/b", 1, "pull", '{"number": 1}'))
     slow = store.take("slow", 10)
     now[0] = 60.0
