@@ -29,6 +29,8 @@ POISON = 12
 """Times that work was taken without coming to any end, not even an error: whoever took it died. It is given up then."""
 GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404)})
 """Refusals that say there is nothing to look at: the App is not installed there (any more), or the pull request never was."""
+SURE = 3
+"""Times such a refusal must come before it is believed."""
 IDLE = 5.0
 """Seconds between two looks at the table when nothing woke the worker: other processes may have put work there."""
 
@@ -155,7 +157,10 @@ class Workers:
             logger.warning("%s waits %.0f s: %s", work.key, limited.seconds, limited)
             await asyncio.to_thread(store.retry, work, limited.seconds + random.uniform(0, 5), str(limited), False, False)  # noqa: S311 - jitter
         except ApiError as error:
-            if (error.call, error.status) in GONE:
+            if (error.call, error.status) in GONE and work.attempts < SURE:
+                # GitHub says so for a moment too, of what it has only just made: believed when it says it again.
+                await asyncio.to_thread(store.retry, work, 0.5 * work.attempts, str(error))
+            elif (error.call, error.status) in GONE:
                 logger.info("%s is gone, or the App may not see it any more: %s", work.key, error)
                 await asyncio.to_thread(store.finish, work)
             else:
