@@ -187,7 +187,7 @@ BOMBS: tuple[Bomb, ...] = (
     Bomb("nginx", "nginx/nginx.conf", lambda: "server {" * 100_000, QUIET),
     Bomb("crontab", "etc/crontab", lambda: "* * * * * root x\n" * 50_000, QUIET),
     Bomb("compose", "docker-compose.yml", lambda: _aliases(12, False) + "services: *a11\n", SAID),
-    Bomb("ansible", "playbooks/site.yml", lambda: "- hosts: all\n  tasks:\n" + "    - block:\n" * 1 + "".join("  " * n + "    - block:\n" for n in range(1, 200)), QUIET),
+    Bomb("ansible", "playbooks/site.yml", lambda: "- hosts: all\n  tasks:\n" + "    - block:\n" * 1 + "".join("  " * n + "    - block:\n" for n in range(1, 200)), SAID),
     Bomb("gitlab", ".gitlab-ci.yml", lambda: _aliases(12, False)),
     Bomb("jenkins", "Jenkinsfile", lambda: "pipeline { stage('" * 50_000, QUIET),
     Bomb("agents-md", "AGENTS.md", lambda: ("never " * 50_000 + "\n") + "<!--" * 50_000, QUIET),

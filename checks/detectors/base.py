@@ -167,9 +167,13 @@ def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: 
             continue
         met: list[Unreadable] = []
         token = BOUNDS_MET.set(met)
+        told: set[str] = set()
         try:
-            yield from list(detector.detect(change, members))
+            found = list(detector.detect(change, members))
+            told = {effect.path for effect in found if effect.rule == NOT_ANALYSED.id}
+            yield from found
         except Unreadable as unreadable:
+            told = {unreadable.path}
             yield not_analysed(unreadable.path, unreadable.why, unreadable.line)
         except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - a crash must become an effect, whatever it is
             yield DETECTOR_FAILED.effect(
@@ -180,7 +184,7 @@ def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: 
             )
         finally:
             BOUNDS_MET.reset(token)
-        yield from _beyond(change, members, met)
+        yield from (effect for effect in _beyond(change, members, met) if effect.path not in told)
 
 
 def _beyond(change: Change, members: Sequence[FileChange], met: Sequence[Unreadable]) -> Iterator[Effect]:
