@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bot import codec
 from bot.mirror.change import Range, change
@@ -33,13 +32,6 @@ class Inputs:
     evidence: Evidence
     assessment: Assessment
     engine: str = ENGINE
-
-
-def fingerprint(report: Report) -> str:
-    """The digest of a report: everything but the time it took."""
-    values = as_json(report)
-    values["analysis"].pop("milliseconds")
-    return codec.digest(codec.canonical(values))
 
 
 def append(store: Store, inputs: Inputs, report: Report, base_ref: str, made: float, work: Work | None) -> Record:
@@ -120,11 +112,6 @@ def verify(store: Store) -> list[str]:
             wrong.append(f"a record before {record.id} is missing or was put in")
         previous = record.digest
     return wrong
-
-
-def without_times(values: dict[str, Any]) -> dict[str, Any]:
-    """A report's JSON without what differs between two runs of the same thing."""
-    return {**values, "analysis": {key: value for key, value in values["analysis"].items() if key != "milliseconds"}}
 
 
 def with_gate(report: Report, gate: tuple[str, ...]) -> Report:

@@ -25,7 +25,6 @@ class _Owner(_Tolerant):
 class _Repository(_Tolerant):
     id: int = 0
     full_name: str = ""
-    default_branch: str | None = None
 
 
 class _Installation(_Tolerant):
@@ -69,12 +68,7 @@ class _App(_Tolerant):
 class _Check(_Tolerant):
     head_sha: str = ""
     name: str = ""
-    external_id: str | None = None
     app: _App | None = None
-
-
-class _Action(_Tolerant):
-    identifier: str = ""
 
 
 class Payload(_Tolerant):
@@ -89,8 +83,6 @@ class Payload(_Tolerant):
     check_run: _Check | None = None
     check_suite: _Check | None = None
     workflow_run: _Check | None = None
-    requested_action: _Action | None = None
-    sender: _User | None = None
     ref: str | None = None
     after: str | None = None
 

@@ -7,13 +7,14 @@ docs.aws.amazon.com/serverless-application-model (DeploymentPreference), registr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from checks.model import Tree, Unreadable
+from checks.model import Change, Effect, Hazard, Proof, Tree, Unreadable
 from checks.readers import kubernetes as k8s
 from checks.readers.documents import Node, yaml
 from checks.readers.hcl import Block, hcl
+from checks.safeguards.base import failed, met, missing
 
 FILES = 200
 _INSIDE = frozenset(
@@ -151,3 +152,24 @@ def _terraform(path: str, block: Block) -> Iterator[Delivery]:
 def _true(block: Block, name: str) -> bool:
     value = block.get(name)
     return value is not None and value.text == "true"
+
+
+def proof_of(effect: Effect, change: Change, effects: Iterable[Effect], told: Callable[[Delivery], str], otherwise: str) -> Proof:
+    """Whether the unit of an effect is delivered at head in the way `told` speaks of (empty where it is not), and this change does not weaken that."""
+    weakened = {
+        other.path
+        for other in effects
+        if other.rule.startswith("rollouts/") or (other.hazard is Hazard.PROTECTION_REMOVED and other.path == effect.path)
+    }
+    for found in deliveries(change.after, effect.path):
+        if told(found) and (not found.name or _same(found.name, effect.subject)):
+            if found.path in weakened:
+                return failed(f"{found.path} has it, and this change weakens it")
+            return met(f"{told(found)} ({found.path})")
+    return missing(otherwise)
+
+
+def _same(name: str, subject: str) -> bool:
+    """Whether a description is for the thing an effect speaks of: its name stands in the subject, or the subject names no workload."""
+    words = subject.replace("/", " ").replace(":", " ").split()
+    return name in words or any(word.split(".")[-1] == name.split(".")[-1] for word in words) or (len(words) == 1 and "." not in subject)

@@ -79,8 +79,8 @@ def test_the_token_is_in_no_process_list_environment_or_configuration(house: Hou
 
 
 def test_the_mirror_used_longest_ago_goes_first(house: House, tmp_path: Path) -> None:
-    """Over the quota, the oldest mirror is removed."""
-    mirrors = Mirrors(tmp_path / "mirrors", 1)
+    """Over the quota, the oldest mirror is removed as soon as a new one is made; the newest always stays."""
+    mirrors = Mirrors(tmp_path / "mirrors", 1 << 30)
     address, token = f"{house.github.url}/acme/shop.git", house.github.token(house.installation)
     first, second = (mirrors.fetch(number, address, token, REFS) for number in (1, 2))
     os.utime(first, (1, 1))
@@ -88,3 +88,5 @@ def test_the_mirror_used_longest_ago_goes_first(house: House, tmp_path: Path) ->
     assert mirrors.evict() == 1
     assert not first.exists() and second.exists()
     assert run(second, "rev-parse", "refs/interlock/base/1")
+    third = Mirrors(tmp_path / "mirrors", 1).fetch(3, address, token, REFS)
+    assert third.exists() and not second.exists()

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError, collect, is_oid, run, start
-from checks.model import Change, Commit, Entry, FileChange, Pull
+from checks.model import Change, Entry, FileChange, Pull
 from checks.trees import pair_renames
 
 COMMITS = 1000
 """Commits between merge base and head that are read."""
 FILES = 50_000
 """Changed files that are judged; more is said."""
-
-ZERO = "0" * 40
 
 
 class RepositoryError(Exception):
@@ -123,7 +121,10 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
     counting = start(
         git_dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", span.merge_base, span.head
     )
-    commits = tuple(_commit(objects, oid) for oid in collect(history, "rev-list").decode("ascii").split())
+    noted = objects.resolve("refs/notes/ai", "tree") is not None
+    commits = tuple(
+        objects.commit(oid, _note(objects, oid) if noted else None) for oid in collect(history, "rev-list").decode("ascii").split()
+    )
     added, removed = _counted(counting)
     return Change(
         repository=repository,
@@ -182,13 +183,9 @@ def _counts(output: bytes) -> tuple[int, int]:
     return added, removed
 
 
-def _commit(objects: Objects, oid: str) -> Commit:
-    return objects.commit(oid, _note(objects, oid))
-
-
 def _note(objects: Objects, oid: str) -> str | None:
     """The commit's note of `refs/notes/ai`, whichever way git spread the notes into folders."""
-    if not is_oid(oid) or objects.resolve("refs/notes/ai", "tree") is None:
+    if not is_oid(oid):
         return None
     for spread in (oid, f"{oid[:2]}/{oid[2:]}", f"{oid[:2]}/{oid[2:4]}/{oid[4:]}"):
         text = objects.text(f"refs/notes/ai:{spread}")

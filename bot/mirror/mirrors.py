@@ -69,12 +69,16 @@ class Mirrors:
         """
         path = self.path(repository)
         with self.lock(repository):
-            if not (path / "HEAD").exists():
+            new = not (path / "HEAD").exists()
+            if new:
                 shutil.rmtree(path, ignore_errors=True)
                 _git(self._directory, ["git", "init", "--quiet", "--bare", "--template=", str(path)], environment())
             words = [f"+{theirs}:{ours}" for theirs, ours in refs]
             self._bring(path, address, token, ["--filter=blob:none", "--end-of-options", "origin", *words])
             os.utime(path)
+        if new:
+            # A mirror more is when the directory grows by a repository: the one just fetched is the newest, so it goes last.
+            self.evict()
         return path
 
     def bring(self, repository: int, address: str, token: str, oids: Sequence[str]) -> None:
@@ -100,10 +104,10 @@ class Mirrors:
                 raise GitError(_masked(str(error), token)) from None
 
     def evict(self) -> int:
-        """Remove the mirrors used longest ago until all fit the quota; how many went."""
+        """Remove the mirrors used longest ago until all fit the quota, the newest never; how many went."""
         sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in self._directory.glob("*.git")}
         gone = 0
-        for path in sorted(sizes, key=lambda one: one.stat().st_mtime):
+        for path in sorted(sizes, key=lambda one: one.stat().st_mtime)[:-1]:
             if sum(sizes.values()) <= self._quota:
                 break
             shutil.rmtree(path, ignore_errors=True)

@@ -36,10 +36,11 @@ class Objects:
         self._bring = bring
         if version() >= COMMANDS_SINCE:
             child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True)
-            self._infos, self._contents = _Pipe(child, "info ", "flush\n"), _Pipe(child, "contents ", "flush\n")
+            watchdog = Watchdog(child)
+            self._infos, self._contents = _Pipe(child, watchdog, "info ", "flush\n"), _Pipe(child, watchdog, "contents ", "flush\n")
         else:
-            self._infos = _Pipe(start(git_dir, "cat-file", "--batch-check", stdin=True))
-            self._contents = _Pipe(start(git_dir, "cat-file", "--batch", stdin=True))
+            infos, contents = (start(git_dir, "cat-file", word, stdin=True) for word in ("--batch-check", "--batch"))
+            self._infos, self._contents = _Pipe(infos, Watchdog(infos)), _Pipe(contents, Watchdog(contents))
         self._lock = threading.RLock()
         self._sizes: dict[str, int] = {}
         self._blobs: dict[str, bytes] = {}
@@ -148,9 +149,8 @@ class Objects:
 class _Pipe:
     """Questions to one `git cat-file` and its answers; used as a block, it is watched for answers that take too long."""
 
-    def __init__(self, child: subprocess.Popen[bytes], prefix: str = "", tail: str = "") -> None:
-        self._child, self._prefix, self._tail = child, prefix, tail
-        self._watchdog = Watchdog(child)
+    def __init__(self, child: subprocess.Popen[bytes], watchdog: Watchdog, prefix: str = "", tail: str = "") -> None:
+        self._child, self._watchdog, self._prefix, self._tail = child, watchdog, prefix, tail
 
     def __enter__(self) -> _Pipe:
         self._watchdog.__enter__()

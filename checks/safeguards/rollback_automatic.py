@@ -19,30 +19,16 @@ That the alarm fires.
 
 from __future__ import annotations
 
-from checks.delivery import deliveries
+from checks.delivery import proof_of
 from checks.model import Change, Effect, Hazard, Proof
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, failed, met, missing
+from checks.safeguards.base import Safeguard
 
 
 def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) -> Proof | None:
-    weakened = [
-        other
-        for other in effects
-        if other.rule.startswith("rollouts/") or (other.hazard is Hazard.PROTECTION_REMOVED and other.path == effect.path)
-    ]
-    for found in deliveries(change.after, effect.path):
-        if found.rollback and (not found.name or _same(found.name, effect.subject)):
-            if any(other.path == found.path for other in weakened):
-                return failed(f"{found.path} has it, and this change weakens it")
-            return met(f"{found.rollback} ({found.path})")
-    return missing("nothing in the unit's folders at head rolls it back without a person")
-
-
-def _same(name: str, subject: str) -> bool:
-    """Whether a description is for the thing an effect speaks of: its name stands in the subject, or the subject names no workload."""
-    words = subject.replace("/", " ").replace(":", " ").split()
-    return name in words or any(word.split(".")[-1] == name.split(".")[-1] for word in words) or (len(words) == 1 and "." not in subject)
+    return proof_of(
+        effect, change, effects, lambda found: found.rollback, "nothing in the unit's folders at head rolls it back without a person"
+    )
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
