@@ -74,7 +74,7 @@ class App:
     def _begin(self) -> None:
         settings = self.settings
         assert settings.credentials is not None
-        self._api = Api(settings.credentials, settings.api_url)
+        self._api = Api(settings.credentials, settings.api_url, write_seconds=settings.write_seconds)
         self._sandbox = Sandbox(settings.workers)
         self.tools = Tools(
             self._api,

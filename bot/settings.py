@@ -39,6 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("INTERLOCK_WORKERS", "2", "Reviews at the same time in this process"),
     Setting("INTERLOCK_MIRROR_QUOTA", "20", "GiB that the mirrors may take"),
+    Setting("INTERLOCK_WRITE_SECONDS", "1", "Seconds between two writes to GitHub for one installation; 0 for a server without limits"),
 )
 
 
@@ -83,6 +84,8 @@ class Settings:
     stored: bool = False
     """Whether the credentials are those that the setup page stored."""
     database_url: str = field(default="", repr=False)
+    write_seconds: float = 1.0
+    """Seconds between two writes to GitHub for one installation."""
 
 
 def read_settings(environment: MutableMapping[str, str] | None = None) -> Settings:
@@ -112,6 +115,7 @@ def read_settings(environment: MutableMapping[str, str] | None = None) -> Settin
         behind_proxy=_behind_proxy(values["INTERLOCK_PRIVATE"]),
         stored=stored and credentials is not None,
         database_url=_database(values["INTERLOCK_DATABASE_URL"]),
+        write_seconds=float(_number("INTERLOCK_WRITE_SECONDS", values["INTERLOCK_WRITE_SECONDS"], 0, 60)),
     )
 
 

@@ -69,6 +69,7 @@ def settings_for(github: StandIn, app: App, folder: Path, **more: Any) -> Settin
         "workers": 2,
         "mirror_quota": 1 << 30,
         "client": Client(app.client_id, app.client_secret),
+        "write_seconds": 0.0,
     }
     return Settings(**{**values, **more})
 

@@ -111,6 +111,7 @@ def _stage(github: StandIn, folder: Path, say: Callable[[str], None], paint: Pai
         data=folder,
         workers=2,
         mirror_quota=1 << 30,
+        write_seconds=0.0,
     )
     server = Running(settings)
     app.webhook_url = f"{server.url}/webhook"

@@ -77,7 +77,7 @@ def _app_of_jwt(world: World, value: str) -> App:
         jwt.decode(value, app.public_key, algorithms=["RS256"], options={"verify_exp": False, "verify_iat": False, "verify_nbf": False})
     except jwt.PyJWTError:
         raise undecodable from None
-    now = world.now()
+    now = world.wall()
     issued, expires = claims.get("iat"), claims.get("exp")
     if not isinstance(expires, int) or expires <= now:
         raise Refusal(

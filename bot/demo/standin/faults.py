@@ -55,6 +55,8 @@ ANSWERS: dict[str, Answer] = {
     "rate-limit": _says(403, "API rate limit exceeded for installation.", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}),
     "secondary-limit": _says(403, _SECONDARY, {"Retry-After": "1"}),
     "secondary-limit-bare": _says(403, _SECONDARY),
+    "retry-after-403": _says(403, _SECONDARY, {"Retry-After": "90"}),
+    "retry-after-429": _says(429, _SECONDARY, {"Retry-After": "90"}),
     "429": _says(429, _SECONDARY, {"Retry-After": "1"}),
 }
 SPECIAL = frozenset({"timeout", "cut-body", "cut-page", "stale"})

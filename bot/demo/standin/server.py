@@ -23,11 +23,11 @@ from starlette.routing import Route as Path
 
 from bot.demo.standin import auth, faults, smart_http, versions
 from bot.demo.standin.areas import ROUTES
-from bot.demo.standin.state import Token, World
+from bot.demo.standin.state import Installation, Token, World
 from bot.demo.standin.wire import Actor, Answer, Call, Refusal, Route, not_found
 
 PREFIX = "/api/v3"
-LIMIT = 5000
+LIMIT, HOUR = 5000, 3600
 _TABLE: tuple[tuple[str, re.Pattern[str], Route], ...] = tuple((route.method, route.compile(), route) for route in ROUTES)
 
 OBSERVERS: list[Callable[[Exchange], None]] = []
@@ -136,7 +136,7 @@ class Front:
                 raise Refusal(400, f"Version {version} of the API is not supported")
             if not call.path.startswith("/_blobs/"):
                 call.actor = auth.caller(self.world, call.headers)
-            if call.actor.token and call.actor.token.used >= LIMIT:
+            if call.actor.token and _counter(self.world, call.actor.token).used >= LIMIT:
                 raise Refusal(403, "API rate limit exceeded for this caller.")
             route, call.params = _route(call.method, call.path)
             call.body = _parse(call.headers, body)
@@ -179,11 +179,21 @@ def _condition(answer: Answer, method: str, headers: Mapping[str, str]) -> tuple
     return answer, extra
 
 
+def _counter(world: World, token: Token) -> Token | Installation:
+    """Who the requests of a token are counted for: all tokens of an installation share its hour."""
+    counter = token.installation or token
+    if world.now() - counter.window >= HOUR:
+        counter.window, counter.used = world.now(), 0
+    return counter
+
+
 def _limits(world: World, token: Token | None, status: int) -> dict[str, str]:
-    if token is not None and status != 304:
-        token.used += 1
-    used = token.used if token else 0
-    headers = {"Limit": LIMIT, "Remaining": max(LIMIT - used, 0), "Used": used, "Reset": int(world.now()) + 3600}
+    used, reset = 0, int(world.now()) + HOUR
+    if token is not None:
+        counter = _counter(world, token)
+        counter.used += status != 304
+        used, reset = counter.used, int(counter.window) + HOUR
+    headers = {"Limit": LIMIT, "Remaining": max(LIMIT - used, 0), "Used": used, "Reset": reset}
     return {f"X-RateLimit-{name}": str(value) for name, value in headers.items()} | {
         "X-RateLimit-Resource": "core",
         "X-GitHub-Media-Type": "github.v3",

@@ -76,6 +76,9 @@ class Installation:
     repositories: set[int] | None
     created_at: float
     suspended_at: float | None = None
+    window: float = 0.0
+    """When the hour began in which `used` requests were counted."""
+    used: int = 0
 
 
 @dataclass
@@ -88,6 +91,7 @@ class Token:
     permissions: dict[str, str] = field(default_factory=dict)
     repositories: set[int] | None = None
     expires_at: float | None = None
+    window: float = 0.0
     used: int = 0
 
 
@@ -377,6 +381,8 @@ class World:
     def __init__(self, root: Path, clock: Callable[[], float] = time.time) -> None:
         self.root = root
         self.clock = clock
+        self.wall = clock
+        """What JWTs are held against: another clock than `clock` where that is a simulated one, which those who sign them do not share."""
         self.url = ""
         self.lock = threading.RLock()
         self.users: dict[str, User] = {}

@@ -202,7 +202,8 @@ def convert(call: Call) -> Answer:
 
 def rate_limit(call: Call) -> Answer:
     """GET /rate_limit, which does not count itself."""
-    used = call.actor.token.used if call.actor.token else 0
+    token = call.actor.token
+    used = (token.installation or token).used if token else 0
     core = {"limit": 5000, "used": used, "remaining": 5000 - used, "reset": int(call.world.now()) + 3600}
     search = {"limit": 30, "used": 0, "remaining": 30, "reset": int(call.world.now()) + 60}
     return Answer(200, {"resources": {"core": core, "search": search}, "rate": core})
