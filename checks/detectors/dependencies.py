@@ -26,7 +26,9 @@ What a new version contains, and whether a name is an imitation of another.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from checks.detectors.base import Detector, Rule, by_directory, not_analysed
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Unreadable
@@ -86,8 +88,8 @@ _ORDINARY = frozenset(
         "repo.packagist.org", "api.github.com", "npm.jsr.io", "download.pytorch.org", "repo.maven.apache.org", "repo1.maven.org",
     }
 )  # fmt: skip
-_HASH = re.compile(rb'"integrity":|\n  integrity |\bhash = "|\nchecksum = |integrity: sha|"shasum":')
-_ENTRY = re.compile(rb'"resolved":|\n  resolved "|\n  resolution:|\n\[\[package\]\]|"dist":|resolution: \{')
+_HASH = (b'"integrity":', b"\n  integrity ", b'hash = "', b"\nchecksum = ", b"integrity: sha", b'"shasum":')
+_ENTRY = (b'"resolved":', b'\n  resolved "', b"\n  resolution:", b"\n[[package]]", b'"dist":', b"resolution: {")
 _PUBLIC = re.compile(
     r"https?://(?:registry\.npmjs\.org|registry\.yarnpkg\.com|pypi\.org/simple|rubygems\.org|repo1?\.maven(?:\.apache)?\.org|plugins\.gradle\.org|dl\.google\.com|maven\.google\.com|packagist\.org|repo\.packagist\.org|download\.pytorch\.org)"
 )
@@ -138,33 +140,45 @@ def _unreadable_before(change: Change, file: FileChange) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """What one lock file says of where packages come from."""
+
+    hosts: Mapping[str, tuple[int, int]]
+    """Host → how many packages it gives, and where the first one stands."""
+    hashes: int
+    entries: int
+
+
+@lru_cache(maxsize=32)
+def _lock_of(data: bytes, name: str) -> _Lock:
+    hosts: dict[str, tuple[int, int]] = {}
+    for match in _HOSTS[name].finditer(data):
+        host = match[1].lower().decode()
+        count, first = hosts.get(host, (0, match.start()))
+        hosts[host] = (count + 1, first)
+    return _Lock(hosts, sum(map(data.count, _HASH)), sum(map(data.count, _ENTRY)))
+
+
 def _lock(change: Change, file: FileChange) -> Iterator[Effect]:
-    before, after = change.base_bytes(file), change.head_bytes(file) or b""
-    if not before:
+    before, after, name = change.base_bytes(file), change.head_bytes(file) or b"", file.path.rpartition("/")[2]
+    if not before or name not in _HOSTS:
         return
-    expression = _HOSTS.get(file.path.rpartition("/")[2])
-    if expression is None:
-        return
-    known = {match[1].lower() for match in expression.finditer(before)}
-    new: dict[str, list[int]] = {}
-    for match in expression.finditer(after):
-        host = match[1].lower()
-        if host not in known and host.decode() not in _ORDINARY:
-            new.setdefault(host.decode(), []).append(match.start())
-    for host, places in new.items():
+    old, new = _lock_of(before, name), _lock_of(after, name)
+    for host, (count, first) in new.hosts.items():
+        if host in old.hosts or host in _ORDINARY:
+            continue
         git = host in ("github.com", "gitlab.com", "bitbucket.org", "codeload.github.com")
         yield HOST.effect(
             subject=host,
             path=file.path,
-            line=after.count(b"\n", 0, places[0]) + 1,
-            after=f"{len(places)} packages",
+            line=after.count(b"\n", 0, first) + 1,
+            after=f"{count} packages",
             severity=Severity.MODERATE if git else None,
-            message=f"{len(places)} {'package is' if len(places) == 1 else 'packages are'} now fetched from {host}, which this lock file did not use before.",
+            message=f"{count} {'package is' if count == 1 else 'packages are'} now fetched from {host}, which this lock file did not use before.",
         )
-    hashes = len(_HASH.findall(before)), len(_HASH.findall(after))
-    entries = len(_ENTRY.findall(before)), len(_ENTRY.findall(after))
-    if hashes[0] > 5 and hashes[1] * 2 < hashes[0] and entries[1] * 10 > entries[0] * 7:
-        yield _hashes(file, hashes)
+    if old.hashes > 5 and new.hashes * 2 < old.hashes and new.entries * 10 > old.entries * 7:
+        yield _hashes(file, (old.hashes, new.hashes))
 
 
 def _hashes(file: FileChange, count: tuple[int, int]) -> Effect:

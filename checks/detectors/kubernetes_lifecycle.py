@@ -27,7 +27,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side, Unreadable
@@ -106,21 +107,27 @@ def _versions(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
             )  # fmt: skip
 
 
-def _kinds(text: str) -> Iterator[tuple[str, int, dict[str, bool]]]:
+@lru_cache(maxsize=256)
+def _kinds(text: str) -> tuple[tuple[str, int, Mapping[str, bool]], ...]:
     """(name, line, version → whether it is served) of each definition: read from the lines, because schemas make these files huge."""
-    start = 0
-    for part in re.split(r"(?m)^---.*$", text):
-        line = text.count("\n", 0, start) + 1
-        start += len(part) + 3
+    found: list[tuple[str, int, Mapping[str, bool]]] = []
+    line = 1
+    for part in text.split("\n---"):
+        at, line = line, line + part.count("\n") + 1
         if not _KIND.search(part):
             continue
         name = _NAME.search(part)
         versions = _listed(part)
-        single = _SINGLE.search(part)
-        if single and not versions:
+        single = None if versions else _SINGLE.search(part)
+        if single:
             versions = {single.group(1): True}
         if name and "{{" not in name.group(1):
-            yield name.group(1), line, versions
+            found.append((name.group(1), at, versions))
+    return tuple(found)
+
+
+_SHALLOW = re.compile(r"^ {0,8}[^\s].*", re.MULTILINE)
+"""A row near the margin: all that a list of versions can stand in, and few of the rows of a schema."""
 
 
 def _listed(part: str) -> dict[str, bool]:
@@ -129,7 +136,8 @@ def _listed(part: str) -> dict[str, bool]:
         return {}
     indent: int | None = None
     items: list[dict[str, str]] = []
-    for row in part[at.end() :].split("\n"):
+    for found in _SHALLOW.finditer(part, at.end()):
+        row = found.group()
         text = row.strip()
         if not text or text.startswith(("#", "{{")):
             continue

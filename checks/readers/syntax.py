@@ -138,18 +138,26 @@ _NOT_NEWLINE = re.compile(r"[^\n]")
 
 
 @lru_cache(maxsize=16)
-def _covers(line_comments: tuple[str, ...], block: tuple[str, str] | None, quotes: str) -> re.Pattern[str]:
+def _covers(line_comments: tuple[str, ...], block: tuple[str, str] | None, quotes: str, literals: str) -> re.Pattern[str]:
     parts = [f"{re.escape(block[0])}.*?(?:{re.escape(block[1])}|\\Z)"] if block else []
+    parts += [literals] if literals else []
     parts += [f"{re.escape(mark)}[^\n]*" for mark in line_comments]
     for quote in quotes:
         parts += [f"{quote * 3}.*?(?:{quote * 3}|\\Z)", f"{quote}(?:\\\\.|[^{quote}\\\\\n])*{quote}?"]
     return re.compile("|".join(parts), re.DOTALL)
 
 
-def blank(source: str, line_comments: tuple[str, ...] = ("//",), block: tuple[str, str] | None = ("/*", "*/"), quotes: str = '"') -> str:
+def blank(
+    source: str,
+    line_comments: tuple[str, ...] = ("//",),
+    block: tuple[str, str] | None = ("/*", "*/"),
+    quotes: str = '"',
+    literals: str = "",
+) -> str:
     """`source` with comments and string contents replaced by spaces, newlines and length kept: for languages read by their braces.
 
-    A string ends at its quote or at the line's end (a triple quote at the next triple quote), so a stray quote costs one line at most.
+    `literals` is a pattern of the language's other literals (raw strings, characters). A string ends at its quote or at the line's end (a triple
+    quote at the next triple quote), so a stray quote costs one line at most.
     """
 
     def wiped(match: re.Match[str]) -> str:
@@ -158,17 +166,19 @@ def blank(source: str, line_comments: tuple[str, ...] = ("//",), block: tuple[st
             return _NOT_NEWLINE.sub(" ", found)
         return found[0] + _NOT_NEWLINE.sub(" ", found[1:-1]) + found[-1] if len(found) > 1 else found
 
-    return _covers(line_comments, block, quotes).sub(wiped, source)
+    return _covers(line_comments, block, quotes, literals).sub(wiped, source)
 
 
 _BRACE = re.compile(r"[{}]")
 
 
-def closing(source: str, opening: int) -> int:
-    """The index after the brace that closes the one at `opening` in blanked text; the end where none does."""
-    depth = 0
-    for brace in _BRACE.finditer(source, opening):
-        depth += 1 if brace.group() == "{" else -1
-        if not depth:
-            return brace.end()
-    return len(source)
+def closings(source: str) -> dict[int, int]:
+    """For each brace that opens in blanked text and is closed: its index, and the index after the one that closes it."""
+    opened: list[int] = []
+    found: dict[int, int] = {}
+    for brace in _BRACE.finditer(source):
+        if brace.group() == "{":
+            opened.append(brace.start())
+        elif opened:
+            found[opened.pop()] = brace.end()
+    return found
