@@ -67,9 +67,7 @@ def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None
     effects += lost
     demands = tuple(_demands(effects, policy, attribution, change.pull.author if change.pull else None))
     return Assessment(
-        change=Summary(
-            change.repository, change.base, change.merge_base, change.head, len(change.files), change.additions, change.deletions
-        ),
+        change=Summary(change.repository, change.base, change.merge_base, change.head, len(change.files), *change.counted()),
         policy=policy.digest,
         attribution=attribution,
         effects=effects,

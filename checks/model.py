@@ -6,7 +6,7 @@ A `Change` goes in, an `Assessment` comes out of `assess`, a `Report` out of `de
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -267,6 +267,10 @@ class Lines:
         return b"\n".join(line for _, line in self.added)
 
 
+def _nothing_counted() -> tuple[int, int]:
+    return 0, 0
+
+
 @dataclass(frozen=True)
 class Change:
     """Two immutable states and what lies between them."""
@@ -289,8 +293,8 @@ class Change:
     pull: Pull | None = None
     branch: str | None = None
     """The head branch's name where known."""
-    additions: int = 0
-    deletions: int = 0
+    counted: Callable[[], tuple[int, int]] = _nothing_counted
+    """Gives the lines added and removed: counted beside the analysis, asked for at its end."""
     unlisted: str | None = None
     """Why the list of files is not whole, if it is not."""
 

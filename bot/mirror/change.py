@@ -6,14 +6,17 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError, collect, is_oid, run, start
-from checks.model import Change, Entry, FileChange, Pull
+from checks.model import Change, Commit, Entry, FileChange, Pull
 from checks.trees import pair_renames
 
+CHAIN = 50
+"""Commits that are followed one by one before git is asked for the history."""
 COMMITS = 1000
 """Commits between merge base and head that are read."""
 FILES = 50_000
@@ -65,7 +68,23 @@ def resolve(objects: Objects, base: str | None, head: str | None) -> Range:
         base_oid = objects.resolve(base)
         if base_oid is None:
             raise RepositoryError(f"BASE {base!r} is not a commit of this repository")
-    return Range(base_oid, merge_base(objects.git_dir, base_oid, head_oid), head_oid)
+    straight = base_oid == head_oid or _chain(objects, base_oid, head_oid) is not None
+    return Range(base_oid, base_oid if straight else merge_base(objects.git_dir, base_oid, head_oid), head_oid)
+
+
+def _chain(objects: Objects, base: str, head: str) -> tuple[Commit, ...] | None:
+    """The commits from `head` down to `base`, where each has one parent and the line is short: most ranges, and no process is needed for them."""
+    found: list[Commit] = []
+    oid = head
+    while oid != base:
+        if len(found) == CHAIN or objects.size(oid) < 0:
+            return None
+        commit = objects.commit(oid)
+        if len(commit.parents) != 1:
+            return None
+        found.append(commit)
+        oid = commit.parents[0]
+    return tuple(found)
 
 
 def default_branches(objects: Objects) -> Iterator[str]:
@@ -110,22 +129,26 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
         span.merge_base,
         span.head,
     )
-    history = start(git_dir, "rev-list", f"--max-count={COMMITS}", span.head, f"^{span.merge_base}", "--")
+    chain = _chain(objects, span.merge_base, span.head)
+    history = None
+    if chain is None:
+        history = start(git_dir, "rev-list", f"--max-count={COMMITS}", span.head, f"^{span.merge_base}", "--")
     files = raw_records(collect(listing, "diff-tree"))
     unlisted = f"{len(files):,} files changed; the first {FILES:,} are judged" if len(files) > FILES else None
     files = files[:FILES]
     before = GitTree(objects, span.merge_base, {file.path: file.old for file in files})
     after = GitTree(objects, span.head, {file.path: file.new for file in files})
-    objects.sizes(entry.oid for file in files for entry in (file.old, file.new) if entry and entry.is_file)
-    # Counting reads contents, so it starts when all of them are here; it runs beside the reading of the commits.
-    counting = start(
-        git_dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", span.merge_base, span.head
+    contents = [entry.oid for file in files for entry in (file.old, file.new) if entry and entry.is_file]
+    objects.sizes(contents)
+    objects.contents(contents)
+    # Counting reads contents, so it starts when all of them are here; it runs beside the analysis.
+    counting = objects.beside(
+        "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", span.merge_base, span.head
     )
     noted = objects.resolve("refs/notes/ai", "tree") is not None
-    commits = tuple(
-        objects.commit(oid, _note(objects, oid) if noted else None) for oid in collect(history, "rev-list").decode("ascii").split()
-    )
-    added, removed = _counted(counting)
+    if history is not None:
+        chain = tuple(map(objects.commit, collect(history, "rev-list").decode("ascii").split()))
+    commits = tuple(replace(commit, note=_note(objects, commit.sha)) if noted else commit for commit in chain or ())
     return Change(
         repository=repository,
         base=span.base,
@@ -138,8 +161,7 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
         tip=GitTree(objects, span.base) if span.base != span.merge_base else before,
         pull=pull,
         branch=pull.head_ref if pull else None,
-        additions=added,
-        deletions=removed,
+        counted=cache(lambda: _counted(counting)),
         unlisted=unlisted,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,12 @@ BLOB_LIMIT = 32 << 20
 """Bytes of one blob that are ever read into memory."""
 TREE_LIMIT = 16 << 20
 """Bytes of one tree object: some 400,000 names in one folder."""
+COMMIT_LIMIT = 4 << 20
+"""Bytes of one commit object: its message and signatures."""
+SMALL = 256 << 10
+"""Bytes of a blob that is read ahead."""
+BATCH = 400
+"""Questions asked at once: few enough that they fit into a pipe, so that neither side waits for the other."""
 KEPT = 64 << 20
 """Bytes of blobs kept in memory for a second reader."""
 
@@ -41,6 +47,7 @@ class Objects:
         else:
             infos, contents = (start(git_dir, "cat-file", word, stdin=True) for word in ("--batch-check", "--batch"))
             self._infos, self._contents = _Pipe(infos, Watchdog(infos)), _Pipe(contents, Watchdog(contents))
+        self._beside: list[subprocess.Popen[bytes]] = []
         self._lock = threading.RLock()
         self._sizes: dict[str, int] = {}
         self._blobs: dict[str, bytes] = {}
@@ -55,8 +62,16 @@ class Objects:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def beside(self, *words: str) -> subprocess.Popen[bytes]:
+        """A git that runs beside the reading of objects: it does not outlive it."""
+        child = start(self.git_dir, *words)
+        self._beside.append(child)
+        return child
+
     def close(self) -> None:
-        """End the git process. May be called twice."""
+        """End the git processes. May be called twice."""
+        for child in self._beside:
+            end(child)
         self._infos.close()
         self._contents.close()
 
@@ -80,8 +95,8 @@ class Objects:
 
     def _ask_sizes(self, wanted: Sequence[str]) -> None:
         with self._infos:
-            for at in range(0, len(wanted), 400):
-                batch = wanted[at : at + 400]
+            for at in range(0, len(wanted), BATCH):
+                batch = wanted[at : at + BATCH]
                 for oid, header in zip(batch, self._infos.ask(batch), strict=True):
                     self._sizes[oid] = int(header[2]) if header else -1
 
@@ -107,12 +122,28 @@ class Objects:
                 self._kept += size
             return content
 
+    def contents(self, oids: Iterable[str]) -> None:
+        """Read many small blobs in one exchange, as long as there is room to keep them."""
+        with self._lock:
+            wanted: list[str] = []
+            for oid in dict.fromkeys(oids):
+                size = self.size(oid)
+                if oid not in self._blobs and 0 <= size <= SMALL and self._kept + size <= KEPT:
+                    wanted.append(oid)
+                    self._kept += size
+            for at in range(0, len(wanted), BATCH):
+                batch = wanted[at : at + BATCH]
+                with self._contents:
+                    for oid, content in zip(batch, self._contents.gather(batch), strict=True):
+                        self._blobs[oid] = content
+                        self.bytes_read += len(content)
+
     def tree(self, oid: str) -> Mapping[str, Entry]:
         """The names directly in a tree object."""
         with self._lock:
             known = self._trees.get(oid)
             if known is None:
-                known = self._trees[oid] = _parse_tree(self._content(oid, "", TREE_LIMIT), len(oid) // 2)
+                known = self._trees[oid] = _parse_tree(self._small(oid, TREE_LIMIT), len(oid) // 2)
             return known
 
     def paths(self, oid: str) -> Sequence[str]:
@@ -120,15 +151,32 @@ class Objects:
         listing = run(self.git_dir, "ls-tree", "-r", "-z", "--name-only", "--full-tree", oid)
         return tuple(name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
 
-    def commit(self, oid: str, note: str | None = None) -> Commit:
+    def commit(self, oid: str) -> Commit:
         """A commit's author, committer, message and parents."""
         with self._lock:
-            return _parse_commit(oid, self._content(oid, "", 4 << 20), note)
+            return _parse_commit(oid, self._small(oid, COMMIT_LIMIT))
 
     def text(self, name: str, limit: int = 1 << 20) -> str | None:
         """The blob that `name` (such as `refs/notes/ai:ab12…`) leads to, as text; None if there is none."""
         oid = self.resolve(name, "blob")
         return None if oid is None or self.size(oid) > limit else self.blob(oid, name).decode("utf-8", "replace")
+
+    def _small(self, oid: str, limit: int) -> bytes:
+        """A tree or a commit, in one exchange: what is over the limit is let past, not kept."""
+        with self._contents:
+            header = self._contents.ask([oid])[0]
+            if header is None:
+                raise Unreadable("", "it is missing from this copy of the repository")
+            size = int(header[2])
+            if size > limit:
+                for at in range(0, size + 1, 1 << 20):
+                    self._contents.take(min(1 << 20, size + 1 - at))
+                raise Unreadable("", f"{size:,} bytes are over the limit of {limit:,}")
+            content = self._contents.take(size + 1)
+        if len(content) != size + 1:
+            raise GitLimit("git ended while it gave an object")
+        self.bytes_read += size
+        return content[:-1]
 
     def _content(self, oid: str, path: str, limit: int) -> bytes:
         size = self.size(oid)
@@ -166,6 +214,10 @@ class _Pipe:
 
     def ask(self, names: Sequence[str]) -> list[tuple[str, str, str] | None]:
         """For each name its (id, kind, size), or None where there is no such object."""
+        self._say(names)
+        return [self._header() for _ in names]
+
+    def _say(self, names: Sequence[str]) -> None:
         assert self._child.stdin is not None
         text = "".join(f"{self._prefix}{name}\n" for name in names) + self._tail
         try:
@@ -173,7 +225,18 @@ class _Pipe:
             self._child.stdin.flush()
         except (BrokenPipeError, ValueError):
             raise self._ended() from None
-        return [self._header() for _ in names]
+
+    def gather(self, oids: Sequence[str]) -> Iterator[bytes]:
+        """The contents of objects that are known to be there."""
+        self._say(oids)
+        for oid in oids:
+            header = self._header()
+            if header is None or header[0] != oid:
+                raise GitError("git gave another object than it was asked for")
+            content = self.take(int(header[2]) + 1)
+            if len(content) != int(header[2]) + 1:
+                raise GitLimit("git ended while it gave an object")
+            yield content[:-1]
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
@@ -205,7 +268,7 @@ def _parse_tree(content: bytes, width: int) -> Mapping[str, Entry]:
     return names
 
 
-def _parse_commit(oid: str, content: bytes, note: str | None) -> Commit:
+def _parse_commit(oid: str, content: bytes) -> Commit:
     head, _, body = content.partition(b"\n\n")
     parents: list[str] = []
     author = committer = Identity("", "")
@@ -217,7 +280,7 @@ def _parse_commit(oid: str, content: bytes, note: str | None) -> Commit:
             author = _identity(value)
         elif key == b"committer":
             committer = _identity(value)
-    return Commit(oid, author, committer, body.decode("utf-8", "replace"), tuple(parents), note)
+    return Commit(oid, author, committer, body.decode("utf-8", "replace"), tuple(parents))
 
 
 def _identity(value: bytes) -> Identity:
