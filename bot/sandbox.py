@@ -24,8 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from bot.mirror.objects import BATCH, remember_blob, remembered_blob, remembered_tree
 from checks.detectors.base import Watch
-from checks.model import Assessment, Change, Entry, FileChange, Tree, Unreadable
+from checks.model import Assessment, Change, Entry, FileChange, Tree, Unreadable, nothing_counted
 from checks.policy import Policy
 
 SECONDS = 3.0
@@ -191,16 +192,18 @@ class _Worker:
         trees = {name: cast(GitTree, getattr(change, name)) for name in ("before", "after", "tip")}
         handles: dict[str, Any] = {name: _Handle(tree.commit, tree.known) for name, tree in trees.items()}
         objects = trees["after"].objects
-        self._send(pickle.dumps(_Job(replace(change, **handles), policy, left_out, seconds, whole)))
+        self._send(pickle.dumps(_Job(replace(change, counted=nothing_counted, **handles), policy, left_out, seconds, whole)))
         while True:
             message = self._receive(wall)
             if "group" in message:
                 self._group = str(message["group"])
             elif "done" in message:
                 try:
-                    return codec.load(Assessment, str(message["done"]))
+                    assessment = codec.load(Assessment, str(message["done"]))
                 except ValueError:
                     raise _Ended("", "gave no assessment") from None
+                added, removed = change.counted()
+                return replace(assessment, change=replace(assessment.change, additions=added, deletions=removed))
             elif "failed" in message:
                 raise _Ended("", f"failed with {str(message['failed'])[:60]}")
             else:
@@ -253,6 +256,7 @@ _CALLS: dict[str, Callable[[Any, list[Any]], Any]] = {
     "resolve": lambda objects, words: objects.resolve(str(words[0]), str(words[1])),
     "sizes": lambda objects, words: objects.sizes([str(word) for word in words]),
     "blob": lambda objects, words: objects.blob(str(words[0]), str(words[1])),
+    "contents": lambda objects, words: objects.held([str(word) for word in words]),
     "tree": lambda objects, words: objects.tree(str(words[0])),
     "paths": lambda objects, words: objects.paths(str(words[0])),
 }
@@ -263,7 +267,7 @@ def _answer(objects: Any, message: Mapping[str, Any]) -> tuple[str, Any]:
     from bot.mirror.runner import GitError, is_oid
 
     call, words = message.get("ask"), message.get("words")
-    if call not in _CALLS or not isinstance(words, list) or (call != "resolve" and call != "sizes" and not is_oid(str(words[0]))):
+    if call not in _CALLS or not isinstance(words, list) or (call not in ("resolve", "sizes", "contents") and not is_oid(str(words[0]))):
         return "error", "no such question"
     try:
         found = _CALLS[call](objects, words)
@@ -280,8 +284,9 @@ def _answer(objects: Any, message: Mapping[str, Any]) -> tuple[str, Any]:
 class _Asked:
     """The objects of the repository, asked for over the pipe."""
 
-    def __init__(self, wire: _Wire) -> None:
-        self._wire = wire
+    def __init__(self, wire: _Wire, repository: str) -> None:
+        self._wire, self._repository = wire, repository
+        self._blobs: dict[str, bytes] = {}
         self._trees: dict[str, Mapping[str, Entry]] = {}
 
     def resolve(self, name: str, kind: str = "commit") -> str | None:
@@ -290,12 +295,21 @@ class _Asked:
     def sizes(self, oids: Iterable[str]) -> None:
         self._wire.ask("sizes", *oids)
 
+    def contents(self, oids: Iterable[str]) -> None:
+        wanted = list(dict.fromkeys(oids))
+        for at in range(0, len(wanted), BATCH):
+            self._blobs.update(self._wire.ask("contents", *wanted[at : at + BATCH]))
+
     def blob(self, oid: str, path: str) -> bytes:
-        return cast(bytes, self._wire.ask("blob", oid, path))
+        found = self._blobs.get(oid) or remembered_blob(self._repository, oid)
+        if found is None:
+            found = cast(bytes, self._wire.ask("blob", oid, path))
+            remember_blob(self._repository, oid, found)
+        return found
 
     def tree(self, oid: str) -> Mapping[str, Entry]:
         if oid not in self._trees:
-            self._trees[oid] = self._wire.ask("tree", oid)
+            self._trees[oid] = remembered_tree(self._repository, oid, lambda: cast("Mapping[str, Entry]", self._wire.ask("tree", oid)))
         return self._trees[oid]
 
     def paths(self, oid: str) -> Sequence[str]:
@@ -368,13 +382,14 @@ def work(memory: int, prepare: str) -> None:
     while True:
         job: _Job = wire.receive()
         signal.setitimer(signal.ITIMER_PROF, 10 * job.seconds)
-        asked = cast(Objects, _Asked(wire))
+        asked = cast(Objects, _Asked(wire, job.change.repository))
         trees: dict[str, Tree] = {}
         try:
             for name in ("before", "after", "tip"):
                 handle = cast(_Handle, getattr(job.change, name))
                 trees[name] = GitTree(asked, handle.commit, handle.known)
             change = replace(job.change, **trees)  # type: ignore[arg-type]  # the three trees
+            asked.contents(entry.oid for file in change.files for entry in (file.old, file.new) if entry is not None and entry.is_file)
             if job.whole:
                 found = [not_analysed(change.files[0].path, f"the analysis ended early {KILLS} times") for _ in change.files[:1]]
             else:

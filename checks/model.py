@@ -267,7 +267,8 @@ class Lines:
         return b"\n".join(line for _, line in self.added)
 
 
-def _nothing_counted() -> tuple[int, int]:
+def nothing_counted() -> tuple[int, int]:
+    """No lines added, none removed: where nobody counts."""
     return 0, 0
 
 
@@ -293,7 +294,7 @@ class Change:
     pull: Pull | None = None
     branch: str | None = None
     """The head branch's name where known."""
-    counted: Callable[[], tuple[int, int]] = _nothing_counted
+    counted: Callable[[], tuple[int, int]] = nothing_counted
     """Gives the lines added and removed: counted beside the analysis, asked for at its end."""
     unlisted: str | None = None
     """Why the list of files is not whole, if it is not."""

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 from bot.mirror.runner import GitError, GitLimit, Watchdog, end, is_oid, run, start, version
 from checks.model import Commit, Entry, Identity, Unreadable
+from checks.reach.cache import Kept
 
 COMMANDS_SINCE = (2, 36)
 """The git that first took several kinds of questions in one `cat-file`; older ones get a process for each kind."""
@@ -29,8 +31,39 @@ BATCH = 400
 """Questions asked at once: few enough that they fit into a pipe, so that neither side waits for the other."""
 KEPT = 64 << 20
 """Bytes of blobs kept in memory for a second reader."""
+BETWEEN = 24 << 20
+"""Bytes that are kept between reviews: the trees and the small blobs that every review of a repository reads again."""
+NAME = 150
+"""Bytes that one name of a tree takes in memory."""
 
 _EMPTY: Mapping[str, Entry] = MappingProxyType({})
+
+_between = Kept(BETWEEN)
+_between_lock = threading.Lock()
+
+
+def remembered_tree(repository: object, oid: str, read: Callable[[], Mapping[str, Entry]]) -> Mapping[str, Entry]:
+    """A tree of a repository that an earlier review read, else what `read` gives."""
+    with _between_lock:
+        known = cast("Mapping[str, Entry] | None", _between.get((repository, oid)))
+    if known is None:
+        known = read()
+        with _between_lock:
+            _between.put((repository, oid), known, NAME * (len(known) + 1))
+    return known
+
+
+def remembered_blob(repository: object, oid: str) -> bytes | None:
+    """A blob of a repository that an earlier review read, where it is still known."""
+    with _between_lock:
+        return cast("bytes | None", _between.get((repository, oid)))
+
+
+def remember_blob(repository: object, oid: str, content: bytes) -> None:
+    """Keep a blob for the next review, if it is small."""
+    if len(content) <= SMALL:
+        with _between_lock:
+            _between.put((repository, oid), content, len(content) + NAME)
 
 
 class Objects:
@@ -111,6 +144,8 @@ class Objects:
         with self._lock:
             if oid in self._blobs:
                 return self._blobs[oid]
+            if (known := remembered_blob(self.git_dir, oid)) is not None:
+                return known
             size = self.size(oid)
             if size < 0:
                 raise Unreadable(path, "its content is not in this copy of the repository")
@@ -120,6 +155,7 @@ class Objects:
             if self._kept + size <= KEPT:
                 self._blobs[oid] = content
                 self._kept += size
+            remember_blob(self.git_dir, oid, content)
             return content
 
     def contents(self, oids: Iterable[str]) -> None:
@@ -128,7 +164,12 @@ class Objects:
             wanted: list[str] = []
             for oid in dict.fromkeys(oids):
                 size = self.size(oid)
-                if oid not in self._blobs and 0 <= size <= SMALL and self._kept + size <= KEPT:
+                if (
+                    oid not in self._blobs
+                    and remembered_blob(self.git_dir, oid) is None
+                    and 0 <= size <= SMALL
+                    and self._kept + size <= KEPT
+                ):
                     wanted.append(oid)
                     self._kept += size
             for at in range(0, len(wanted), BATCH):
@@ -137,13 +178,22 @@ class Objects:
                     for oid, content in zip(batch, self._contents.gather(batch), strict=True):
                         self._blobs[oid] = content
                         self.bytes_read += len(content)
+                        remember_blob(self.git_dir, oid, content)
+
+    def held(self, oids: Sequence[str]) -> dict[str, bytes]:
+        """Those of some blobs that are small, read in one exchange."""
+        self.contents(oids)
+        with self._lock:
+            return {oid: content for oid in oids if (content := self._blobs.get(oid) or remembered_blob(self.git_dir, oid)) is not None}
 
     def tree(self, oid: str) -> Mapping[str, Entry]:
         """The names directly in a tree object."""
         with self._lock:
             known = self._trees.get(oid)
             if known is None:
-                known = self._trees[oid] = _parse_tree(self._small(oid, TREE_LIMIT), len(oid) // 2)
+                known = self._trees[oid] = remembered_tree(
+                    self.git_dir, oid, lambda: _parse_tree(self._small(oid, TREE_LIMIT), len(oid) // 2)
+                )
             return known
 
     def paths(self, oid: str) -> Sequence[str]:

@@ -8,13 +8,12 @@ Bounds are counted in files and steps, never in time: the same two trees always 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.model import Entry, Tree, Unreadable
 from checks.places import Place, place_of
-from checks.reach.cache import Cache
+from checks.reach.cache import Cache, Kept
 from checks.reach.edges import EXTRACTORS, reading
 from checks.reach.edges.base import Extractor, View, folder_of
 
@@ -60,31 +59,9 @@ class Dependents:
         return tuple(reversed(found))
 
 
-class _Kept:
-    """What was computed before in this process, by object id: forgets what was used longest ago, so that all of it weighs at most `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._weight = limit, 0
-        self._values: OrderedDict[str, tuple[object, int]] = OrderedDict()
-
-    def get(self, key: str) -> object | None:
-        found = self._values.get(key)
-        if found is None:
-            return None
-        self._values.move_to_end(key)
-        return found[0]
-
-    def put(self, key: str, value: object, weight: int = 1) -> None:
-        self._values[key] = (value, weight)
-        self._weight += weight
-        while self._weight > self._limit:
-            _, (_, gone) = self._values.popitem(last=False)
-            self._weight -= gone
-
-
-_COUNTS = _Kept(100_000)
-_INDEXES = _Kept(1_500_000)
-_FACTS = _Kept(500_000)
+_COUNTS = Kept(100_000)
+_INDEXES = Kept(1_500_000)
+_FACTS = Kept(500_000)
 
 
 class Graph:
