@@ -210,7 +210,7 @@ class Api:
             again = what.method in ("GET", "DELETE") and (error.status in (0, 500, 502, 503, 504))
             if isinstance(error, RateLimited) and error.seconds <= PATIENCE and attempt < TRIES:
                 continue
-            elif again and attempt < TRIES:
+            if again and attempt < TRIES:
                 await self._pause(min(8.0, 0.5 * 2**attempt) * (0.5 + random.random() / 2))  # noqa: S311 - jitter
             else:
                 raise error

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from checks.authority.claude_code import allowed, denied, split_tools
 from checks.authority.commands import shell, weigh
@@ -68,10 +69,15 @@ _WAKES = re.compile(
 )
 
 
+@lru_cache(maxsize=2048)
+def _may_run_an_agent(data: bytes) -> bool:
+    return _WAKES.search(data) is not None
+
+
 def _workflow(folder: Folder, path: str) -> Iterator[Authority]:
     try:
         data = folder.tree.read(path)
-        if data is None or not _WAKES.search(data):
+        if data is None or not _may_run_an_agent(data):
             return
         found = workflow(data, path)
     except Unreadable:
@@ -180,9 +186,15 @@ def _agents_of(step: Step) -> Iterator[tuple[str, str, Fill]]:
         if named:
             yield *named, _FILLS.get(named[0], _plain)
         return
-    for agent, title, pattern, danger in _SHELL_OUTS:
-        if pattern.search(_uncommented(step.run)):
-            yield agent, title, _shell_out(agent, danger)
+    for agent, title, danger in _shelled(step.run):
+        yield agent, title, _shell_out(agent, danger)
+
+
+@lru_cache(maxsize=2048)
+def _shelled(script: str) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
+    """The agents that a script calls: (agent, title, what makes the call dangerous)."""
+    words = _uncommented(script)
+    return tuple((agent, title, danger) for agent, title, pattern, danger in _SHELL_OUTS if pattern.search(words))
 
 
 def _uncommented(script: str) -> str:

@@ -121,6 +121,7 @@ _ASSIGN = re.compile(
     rb"(?:[\"'`](?P<secret>[A-Za-z0-9+/_=.~-]{20,400})[\"'`]|(?P<bare>[A-Za-z0-9+/_=~-]{24,400})[ \t]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_ASSIGNED_WORD = re.compile(rb"password|passwd|passphrase|secret|key|token")
 _WORD_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_.-]*\Z")
 _WORD_AT = re.compile(rb"[A-Za-z]+")
 _SECRET_NAME = re.compile(
@@ -272,8 +273,17 @@ def _addresses(data: bytes) -> Iterator[_Hit]:
         )
 
 
+def _assignments(data: bytes) -> Iterator[re.Match[bytes]]:
+    """The matches of `_ASSIGN`, tried only where one of its words stands: a search that ignores case is several times slower."""
+    end = 0
+    for word in _ASSIGNED_WORD.finditer(data.lower()):
+        if word.start() >= end and (found := _ASSIGN.match(data, word.start())):
+            end = found.end()
+            yield found
+
+
 def _assigned(data: bytes) -> Iterator[_Hit]:
-    for found in _ASSIGN.finditer(data):
+    for found in _assignments(data):
         last = _WORD_AT.match(data, found.start())
         start = _WORD_BEFORE.search(data[max(0, found.start() - 60) : last.end() if last else found.start()])
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", start.group().decode() if start else "")

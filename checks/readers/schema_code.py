@@ -66,6 +66,7 @@ class Reset:
     message: str
 
 
+@lru_cache(maxsize=256)
 def resets(data: bytes, path: str) -> tuple[Reset, ...]:
     """Every such call of a program. Raises `Unreadable`."""
     return tuple(found for value in walk(program(data, path)) if (found := _reset(value)) is not None)
