@@ -8,7 +8,21 @@ from checks.model import Effect, Report, Requirement
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain values, in the order of the published schema."""
+    """The report as plain values, in the order of the published schema; bytes of names that are no text stand as `\\udcff`."""
+    values: dict[str, Any] = _writable(_values(report))
+    return values
+
+
+def _writable(value: Any) -> Any:
+    """The same with every text such that UTF-8 can hold it."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _writable(one) for key, one in value.items()}
+    return [_writable(one) for one in value] if isinstance(value, list) else value
+
+
+def _values(report: Report) -> dict[str, Any]:
     assessment = report.assessment
     change = assessment.change
     attribution = assessment.attribution
@@ -75,7 +89,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "confidence": effect.confidence.value,
         "reversible": effect.reversible.value,
         "subject": effect.subject,
-        "path": effect.path.encode("utf-8", "backslashreplace").decode(),
+        "path": effect.path,
         "line": effect.line,
         "side": effect.side.value,
         "environment": effect.environment.value if effect.environment else "unknown",

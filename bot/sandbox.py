@@ -31,6 +31,8 @@ from checks.policy import Policy
 
 SECONDS = 3.0
 """Computing time of one group of files; each file of it adds a little."""
+STEP = 4
+"""A step over the whole change, such as its reach, has that many times as much."""
 WALL = 120.0
 """How long a worker may say nothing at all."""
 MEMORY = 1536 << 20
@@ -351,11 +353,12 @@ class _Told(Watch):
 
     def refuses(self, detector: str, members: Sequence[FileChange]) -> str | None:
         # A file that ended a worker alone ends the next detector's too, so it is left out everywhere; of several files only the group is.
-        group = members[0].path if len(members) == 1 else f"{detector}\0{members[0].path}"
-        why = self._job.left_out.get(group)
+        # Without files it is a step over the whole change.
+        group = detector if not members else members[0].path if len(members) == 1 else f"{detector}\0{members[0].path}"
+        why = f"the analysis ended early {KILLS} times" if self._job.whole else self._job.left_out.get(group)
         if why is None:
             self._wire.say(group=group)
-            signal.setitimer(signal.ITIMER_PROF, self._job.seconds + len(members) / 100)
+            signal.setitimer(signal.ITIMER_PROF, self._job.seconds * (1 if members else STEP) + len(members) / 100)
         return why
 
 
@@ -388,15 +391,14 @@ def work(memory: int, prepare: str) -> None:
             for name in ("before", "after", "tip"):
                 handle = cast(_Handle, getattr(job.change, name))
                 trees[name] = GitTree(asked, handle.commit, handle.known)
+            watch = _Told(wire, job)
             change = replace(job.change, **trees)  # type: ignore[arg-type]  # the three trees
             asked.contents(entry.oid for file in change.files for entry in (file.old, file.new) if entry is not None and entry.is_file)
             if job.whole:
                 found = [not_analysed(change.files[0].path, f"the analysis ended early {KILLS} times") for _ in change.files[:1]]
             else:
-                found = list(effects_of(change, watch=_Told(wire, job)))
-            signal.setitimer(signal.ITIMER_PROF, 10 * job.seconds)
-            wire.say(group="")
-            done = codec.dump(assess(change, job.policy, found))
+                found = list(effects_of(change, watch=watch))
+            done = codec.dump(assess(change, job.policy, found, watch))
         except (Exception, MemoryError) as error:  # noqa: BLE001 - told to the server, which publishes a red verdict
             wire.say(failed=type(error).__name__)
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from checks import safeguards
 from checks.attribution import attribute
-from checks.detectors.base import not_analysed
+from checks.detectors.base import FREE, Watch, not_analysed
 from checks.effects import effects_of
 from checks.evidence import Evidence
 from checks.model import (
@@ -38,10 +39,12 @@ from checks.model import (
 from checks.policy import Policy
 from checks.reach import reach_of
 from checks.risk import points_of, risk_of
-from checks.safeguards.base import missing
+from checks.safeguards.base import missing, unknown
 
 ENGINE = "0.1.0"
 """Version of the engine: part of what an assessment is kept under."""
+
+Answer = TypeVar("Answer")
 
 _EVERYWHERE = frozenset(
     {
@@ -58,13 +61,22 @@ _EVERYWHERE = frozenset(
 """Hazards that do not get milder because a path says "development": they act on the repository, not on an environment."""
 
 
-def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None) -> Assessment:
-    """All that follows from the two trees and the policy alone. `found` are the change's effects where they are known already."""
+def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None, watch: Watch = FREE) -> Assessment:
+    """All that follows from the two trees and the policy alone. `found` are the change's effects where they are known already.
+
+    What crashes here, or is refused by `watch`, costs its own answer: that is an effect which blocks, and the rest stands.
+    """
     started = time.perf_counter()
-    attribution = attribute(change)
-    effects = tuple(sorted((placed(effect, policy) for effect in (effects_of(change) if found is None else found)), key=_worst_first))
-    reach, lost = _reach(change, effects, policy)
-    effects += lost
+    attribution, lost = _tried("attribution", "who wrote it is not known", lambda: attribute(change), Attribution(), change, watch)
+    known = (*(effects_of(change) if found is None else found), *lost)
+    effects = tuple(sorted((placed(effect, policy) for effect in known), key=_worst_first))
+    near = Reach(files=len(change.files), truncated=True)
+    reach, lost = _tried("reach", "how far the change reaches is not known", lambda: reach_of(change, effects, policy), near, change, watch)
+    nobody: tuple[AgentAtBase, ...] = ()
+    agents, more = _tried(
+        "agents", "what the agents may do is not known", lambda: _agents(change, attribution, effects), nobody, change, watch
+    )
+    effects += tuple(placed(effect, policy) for effect in (*lost, *more))
     demands = tuple(_demands(effects, policy, attribution, change.pull.author if change.pull else None))
     return Assessment(
         change=Summary(change.repository, change.base, change.merge_base, change.head, len(change.files), *change.counted()),
@@ -76,20 +88,24 @@ def assess(change: Change, policy: Policy, found: Iterable[Effect] | None = None
         demands=demands,
         analysis=_analysis(change, effects, started),
         mistakes=policy.mistakes,
-        proofs=tuple(_proofs(demands, effects, change)),
-        agents=_agents(change, attribution, effects),
+        proofs=tuple(_proofs(demands, effects, change, watch)),
+        agents=agents,
     )
 
 
-def _reach(change: Change, effects: tuple[Effect, ...], policy: Policy) -> tuple[Reach, tuple[Effect, ...]]:
-    """The reach of a change. Where it cannot be worked out, that is an effect of its own, and the verdict on the rest stands."""
+def _tried(
+    name: str, otherwise: str, work: Callable[[], Answer], without: Answer, change: Change, watch: Watch
+) -> tuple[Answer, tuple[Effect, ...]]:
+    """What `work` says. Where it cannot say it, `without`, and an effect that tells so: low for a met limit, high for what should not be."""
+    refusal = watch.refuses(name, ())
+    if refusal is not None:
+        return without, (not_analysed("", f"{otherwise}: {refusal}"),)
     try:
-        return reach_of(change, effects, policy), ()
+        return work(), ()
     except Unreadable as unreadable:
-        lost = not_analysed(unreadable.path, f"how far the change reaches is not known: {unreadable.why}", severity=Severity.LOW)
+        return without, (not_analysed(unreadable.path, f"{otherwise}: {unreadable.why}", severity=Severity.LOW),)
     except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - a crash must become an effect, whatever it is
-        lost = not_analysed("", f"how far the change reaches is not known: {type(error).__name__}", severity=Severity.LOW)
-    return Reach(files=len(change.files), truncated=True), (placed(lost, policy),)
+        return without, (not_analysed("", f"{otherwise}: {type(error).__name__}"),)
 
 
 def decide(assessment: Assessment, evidence: Evidence, policy: Policy, engine: str = ENGINE) -> Report:
@@ -134,12 +150,23 @@ def _applies(effect: Effect, policy: Policy, attribution: Attribution, author: A
     return not (attribution.level is Level.AUTOMATION and author is not None and author.type == "Bot")
 
 
-def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Change) -> Iterable[tuple[str, str, Proof]]:
+def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Change, watch: Watch) -> Iterable[tuple[str, str, Proof]]:
+    """What the change itself shows for each safeguard that is asked for; a search that fails or is refused shows nothing."""
     by_id = {effect.id: effect for effect in effects}
     wanted = dict.fromkeys((name, effect) for demand in demands for group in demand.groups for name in group for effect in demand.effects)
     for name, effect in wanted:
         prove = safeguards.load(name).from_change
-        proof = prove(by_id[effect], change, effects) if prove else None
+        if prove is None:
+            continue
+        proof: Proof | None
+        refusal = watch.refuses(f"proof of {name}", ())
+        if refusal is not None:
+            proof = unknown(f"the search for it {refusal}")
+        else:
+            try:
+                proof = prove(by_id[effect], change, effects)
+            except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - a crash proves nothing
+                proof = unknown(f"the search for it failed with {type(error).__name__}")
         if proof is not None:
             yield name, effect, proof
 

@@ -158,22 +158,30 @@ class Tree(Protocol):
 class Unreadable(Exception):
     """Something that must be read and cannot be: over a limit, no text, or no sense in it. Becomes a `not.analysed` effect.
 
-    `ours` says that it is one of our own bounds that was met: another program may well read it. Whoever catches such a one does not silence it:
-    it is written down in `BOUNDS_MET` and told when the detector is done.
+    Whoever catches one does not silence it: it is written down in `NOT_READ` and may be told when the detector is done. `ours` says that it is one of
+    our own bounds that was met: another program may well read it.
     """
 
     def __init__(self, path: str, why: str, line: int | None = None, ours: bool = False) -> None:
         super().__init__(f"{path}: {why}")
         self.path, self.why, self.line = path, why, line
+        self.ours = ours
         self.data: bytes | None = None
-        """The content that met one of our bounds, where the reader says so."""
-        met = BOUNDS_MET.get()
-        if ours and met is not None:
-            met.append(self)
+        """The content that could not be read, where the reader says so."""
+        made = NOT_READ.get()
+        if made is not None and len(made) < NOT_READ_KEPT:
+            made.append(self)
+
+    def of(self, data: bytes) -> Unreadable:
+        """The same, with the content that could not be read."""
+        if self.data is None:
+            self.data = data
+        return self
 
 
-BOUNDS_MET: ContextVar[list[Unreadable] | None] = ContextVar("bounds_met", default=None)
-"""Where a running detector's met bounds are written down; None outside of one."""
+NOT_READ: ContextVar[list[Unreadable] | None] = ContextVar("not_read", default=None)
+"""Where it is written down what a running detector could not read; None outside of one."""
+NOT_READ_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)

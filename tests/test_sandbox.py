@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from checks.evidence import OFFLINE
 from checks.model import Assessment, State
 from checks.policy import PATH, read_policy
 from checks.trees import MemoryTree
-from tests.bombs import DATABASE, NEIGHBOUR, TOPIC
+from tests.bombs import BOMBS, DATABASE, NEIGHBOUR, SAID, TOPIC
 from tests.repositories import Repository
 
 POLICY = read_policy(MemoryTree({PATH: b"version: 1\nmode: enforce\n"}))
@@ -26,7 +28,7 @@ CRASH, HANG, SWELL = "src/app.py", "Dockerfile", "etc/sudoers"
 @pytest.fixture(scope="module")
 def armed() -> Iterator[Sandbox]:
     """A sandbox whose workers hold three broken detectors."""
-    sandbox = Sandbox(workers=1, seconds=1.0, memory=512 << 20, prepare="tests.explosives")
+    sandbox = Sandbox(workers=1, seconds=2.0, memory=512 << 20, prepare="tests.explosives")
     yield sandbox
     sandbox.close()
 
@@ -62,6 +64,18 @@ def test_what_ends_a_worker_is_told_and_the_rest_is_judged(armed: Sandbox, tmp_p
     assessment = judged(armed, tmp_path / "shop", {path: content})
     assert time.monotonic() - started < 30
     assert why in told(assessment)[path]
+    assert destroyed(assessment)
+    assert decide(assessment, OFFLINE, POLICY).verdict.state is State.BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("step", "how"), [("reach", "hang"), ("reach", "raise"), ("attribution", "crash"), ("attribution", "raise"), ("agents", "crash")]
+)
+def test_a_step_over_the_whole_change_that_ends_early_is_told(armed: Sandbox, tmp_path: Path, step: str, how: str) -> None:
+    """Reach, attribution and the agents' limits may hang or crash as well: that is an effect that blocks, and the other effects stand."""
+    assessment = judged(armed, tmp_path / "shop", {f"{how}/{step}": "x\n"})
+    (why,) = told(assessment).values()
+    assert "is not known: " in why and {"hang": "computing time", "crash": "crashed", "raise": "OverflowError"}[how] in why
     assert destroyed(assessment)
     assert decide(assessment, OFFLINE, POLICY).verdict.state is State.BLOCKED
 
@@ -106,3 +120,55 @@ def test_a_worker_inherits_nothing(tmp_path: Path) -> None:
     finally:
         sandbox.close()
     assert not Path(f"/proc/{number}").exists()
+
+
+MEASURED = (
+    "yaml-merge-keys", "yaml-laughs", "yaml-dashes", "yaml-brackets", "yaml-sixty", "yaml-1-mb-map", "json-deep", "json-digits", "hcl-sum",
+    "hcl-5000-resources", "hcl-newlines", "sql-arrays", "sql-parens", "sql-case", "sql-10000-tables", "sql-insert-25000-rows", "dockerfile-continuations",
+)  # fmt: skip
+"""The bombs that were measured against common parsers, by their names in `tests.bombs`."""
+
+
+def test_a_bomb_hinders_nobody(tmp_path: Path) -> None:
+    """While one worker takes bomb after bomb, another judges ordinary changes as always, and each bomb ends red within five seconds of computing."""
+    bombs = {bomb.name: bomb for bomb in BOMBS}
+    sandbox = Sandbox(workers=2)
+    sandbox.warm()
+    ordinary: list[float] = []
+    over = threading.Event()
+
+    def others() -> None:
+        while not over.is_set():
+            started = time.monotonic()
+            assessment = judged(sandbox, tmp_path / f"ordinary{len(ordinary)}", {"README.md": "# The shop\n"})
+            assert destroyed(assessment) and not told(assessment)
+            ordinary.append(time.monotonic() - started)
+
+    try:
+        with ThreadPoolExecutor() as pool:
+            beside = pool.submit(others)
+            try:
+                for name in MEASURED:
+                    used = _computed(sandbox)
+                    assessment = judged(sandbox, tmp_path / name, {bombs[name].path: bombs[name].make()})
+                    assert decide(assessment, OFFLINE, POLICY).verdict.state is State.BLOCKED and destroyed(assessment), name
+                    assert bool(told(assessment)) or bombs[name].outcome != SAID, name
+                    assert _computed(sandbox) - used < 5 + ordinary_seconds(ordinary), name
+            finally:
+                over.set()
+            beside.result(60)
+        assert sandbox.kills == 0 and len(ordinary) > len(MEASURED) / 4
+    finally:
+        sandbox.close()
+
+
+def _computed(sandbox: Sandbox) -> float:
+    """Seconds that the busiest worker has computed so far."""
+    tick = os.sysconf("SC_CLK_TCK")
+    stats = [Path(f"/proc/{worker._child.pid}/stat").read_text().rpartition(")")[2].split() for worker in tuple(sandbox._alive)]
+    return max(int(fields[11]) + int(fields[12]) for fields in stats) / tick
+
+
+def ordinary_seconds(walls: list[float]) -> float:
+    """What the ordinary reviews beside a bomb may have computed in the same worker meanwhile."""
+    return sum(walls[-3:])

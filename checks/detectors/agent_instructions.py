@@ -188,4 +188,4 @@ def _hides(path: str, old: str, new: str) -> Iterator[Effect]:
         return
 
 
-DETECTOR = Detector(name="agent-instructions", title="Agent instructions", rules=(SKIPS, HIDES), detect=detect, group=by_file)
+DETECTOR = Detector(name="agent-instructions", title="Agent instructions", rules=(SKIPS, HIDES), detect=detect, group=by_file, sure=True)

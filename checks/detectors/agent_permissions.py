@@ -310,4 +310,5 @@ DETECTOR = Detector(
     rules=(ALONE, SERVER, REPOINTED, CODE, STARTERS, REMOVED, WEAKENED, INERT, HIDDEN, NARROWED),
     detect=detect,
     group=together,
+    sure=True,
 )

@@ -419,4 +419,6 @@ def _routed(old: _Routing | None, new: _Routing | None, path: str) -> Iterator[E
             break
 
 
-DETECTOR = Detector(name="alerting", title="Monitoring rules", rules=RULES, detect=detect, group=together)
+DETECTOR = Detector(
+    name="alerting", title="Monitoring rules", rules=RULES, detect=detect, group=together, sure=re.compile(rb"(?m)^\s*-?\s*alert\s*:")
+)

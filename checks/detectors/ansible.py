@@ -329,4 +329,5 @@ DETECTOR = Detector(
     rules=(DATA, REMOVED, PRIVILEGE, EXPOSED, GUARD, CHECK, SHOWN),
     detect=detect,
     group=together,
+    sure=re.compile(rb"(?m)^\s*-?\s*hosts\s*:"),
 )

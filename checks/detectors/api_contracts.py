@@ -365,4 +365,11 @@ def _collapsed(effects: Sequence[tuple[str, Effect]]) -> Iterator[Effect]:
 
 
 RULES = (REMOVED, DEMANDED, CHANGED, RENUMBERED, OPENED)
-DETECTOR = Detector(name="api-contracts", title="Contracts between programs", rules=RULES, detect=detect, group=together)
+DETECTOR = Detector(
+    name="api-contracts",
+    title="Contracts between programs",
+    rules=RULES,
+    detect=detect,
+    group=together,
+    sure=re.compile(rb"(?m)^[ \"\'{]{0,8}(?:openapi|swagger|asyncapi)[\"\']?\s*:|^syntax\s*=|^(?:type|enum|schema)\b[^\n:]*\{"),
+)

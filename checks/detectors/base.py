@@ -6,11 +6,12 @@ The register in `checks.detectors` names the paths that wake it, so that a modul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from checks.model import (
-    BOUNDS_MET,
+    NOT_READ,
     Change,
     Confidence,
     Effect,
@@ -138,6 +139,8 @@ class Detector:
     detect: Detect
     """Called once per group with the changed files of that group. It reads both states through the change's trees."""
     group: Group = by_file
+    sure: bool | re.Pattern[bytes] = False
+    """Whether the names that wake it, or these words in a file, leave no doubt that it is its business, so that one which cannot be read is told."""
     version: int = 1
     """Raised when the same input gives other effects, so that kept results are not reused."""
 
@@ -165,9 +168,10 @@ def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: 
                 members[0].path, refusal if len(members) == 1 else f"{refusal}, in {detector.name} with {len(members)} files"
             )
             continue
-        met: list[Unreadable] = []
-        token = BOUNDS_MET.set(met)
+        unread: list[Unreadable] = []
+        token = NOT_READ.set(unread)
         told: set[str] = set()
+        found: list[Effect] = []
         try:
             found = list(detector.detect(change, members))
             told = {effect.path for effect in found if effect.rule == NOT_ANALYSED.id}
@@ -183,19 +187,43 @@ def run(detector: Detector, change: Change, files: Sequence[FileChange], watch: 
                 message=f"The detector {detector.name} failed with {type(error).__name__} on this file and {len(members) - 1} more; what it would have said is unknown.",
             )
         finally:
-            BOUNDS_MET.reset(token)
-        yield from (effect for effect in _beyond(change, members, met) if effect.path not in told)
+            NOT_READ.reset(token)
+        spoken = {effect.path for effect in found}
+        yield from (effect for effect in _unread(change, members, unread, detector.sure, spoken) if effect.path not in told)
 
 
-def _beyond(change: Change, members: Sequence[FileChange], met: Sequence[Unreadable]) -> Iterator[Effect]:
-    """Changed files whose content at head meets one of our bounds and whose content at base did not: told, whatever the detector made of it."""
-    if not met:
+def _unread(
+    change: Change, members: Sequence[FileChange], unread: Sequence[Unreadable], known: bool | re.Pattern[bytes], spoken: Collection[str]
+) -> Iterator[Effect]:
+    """Changed files that could not be read, whatever the detector made of it.
+
+    Always told: at head, and at base not, where one of our own bounds was met. Where a file is `known` to matter every reason is told, and
+    mildly also what could be read at base neither and is not the same now, and what can be read again, so that nobody knows what it was.
+    """
+    if not unread:
         return
     for file in members:
         try:
             base, head = change.base_bytes(file), change.head_bytes(file)
         except Unreadable:
             continue
-        here = next((one for one in met if one.path == file.path and head is not None and one.data == head), None)
-        if here is not None and not any(base is not None and one.data == base for one in met):
-            yield not_analysed(file.path, here.why, here.line)
+        here = next((one for one in unread if head is not None and one.path == file.path and one.data == head), None)
+        there = next((one for one in unread if base is not None and one.path == file.base_path and one.data == base), None)
+        sure = known if isinstance(known, bool) else known.search(head or b"") is not None or known.search(base or b"") is not None
+        if here is not None and there is None:
+            if here.ours or sure:
+                yield not_analysed(file.path, here.why, here.line)
+        elif not sure or there is None:
+            continue
+        elif here is not None:
+            if _said(base or b"") != _said(head or b""):
+                yield not_analysed(file.path, f"{here.why}, as before; what changed in it is not known", here.line, severity=Severity.LOW)
+        elif file.path not in spoken:
+            yield not_analysed(
+                file.path, f"it could not be read before, so what changed is not known: {there.why}", there.line, Side.BASE, Severity.LOW
+            )
+
+
+def _said(data: bytes) -> list[bytes]:
+    """The words of a text outside of lines that are comments in nearly every language."""
+    return [word for line in data.split(b"\n") if not line.lstrip().startswith((b"#", b"//")) for word in line.split()]

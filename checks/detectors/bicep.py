@@ -329,4 +329,5 @@ DETECTOR = Detector(
     rules=(REMOVED, COMPLETE, LOCK, GUARD, ROLE, EXPOSED, SECRET),
     detect=detect,
     group=by_directory,
+    sure=True,
 )

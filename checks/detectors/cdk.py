@@ -406,4 +406,5 @@ DETECTOR = Detector(
     rules=(*GRADED.values(), GRANT, ATTACHED, RETENTION, GUARD, RENAMED, REMOVED),
     detect=detect,
     group=together,
+    sure=re.compile(rb"aws[-_]cdk"),
 )

@@ -126,4 +126,4 @@ def _less(file: FileChange, old: Strictness, new: Strictness) -> Iterator[Effect
         )
 
 
-DETECTOR = Detector("check-settings", "Checks that ask for less", RULES, detect, by_file)
+DETECTOR = Detector("check-settings", "Checks that ask for less", RULES, detect, by_file, sure=True)

@@ -35,6 +35,7 @@ behind a reference that changes may or may not change: such a replacement is onl
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -843,4 +844,5 @@ DETECTOR = Detector(
     title="CloudFormation and SAM templates",
     rules=(DESTROYED, TEMPLATE, RENAMED, REPLACED, TYPE, RETENTION, GUARD, ROLLBACK, EXPOSED, KEPT),
     detect=detect,
+    sure=re.compile(rb"AWSTemplateFormatVersion|\bAWS::"),
 )

@@ -343,4 +343,4 @@ def _healing(was: Node, service: Node, name: str, path: str, environment: Enviro
         )
 
 
-DETECTOR = Detector(name="compose", title="Compose files", rules=RULES, detect=detect, group=by_file)
+DETECTOR = Detector(name="compose", title="Compose files", rules=RULES, detect=detect, group=by_file, sure=True)

@@ -330,4 +330,4 @@ def _left_behind(change: Change, file: FileChange, old: Manifest, new: Manifest)
         )  # fmt: skip
 
 
-DETECTOR = Detector("dependencies", "Where dependencies come from", RULES, detect, by_directory)
+DETECTOR = Detector("dependencies", "Where dependencies come from", RULES, detect, by_directory, sure=True)

@@ -303,4 +303,5 @@ DETECTOR = Detector(
     rules=RULES,
     detect=detect,
     group=together,
+    sure=True,
 )

@@ -293,4 +293,6 @@ def _entries(text: str) -> Iterator[tuple[int, list[str], bool]]:
             yield start, words, indented
 
 
-DETECTOR = Detector(name="dns", title="Names on the internet", rules=(REMOVED, SERVERS, GUARD, UNCOVERED), detect=detect, group=together)
+DETECTOR = Detector(
+    name="dns", title="Names on the internet", rules=(REMOVED, SERVERS, GUARD, UNCOVERED), detect=detect, group=together, sure=True
+)

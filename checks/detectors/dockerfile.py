@@ -310,4 +310,4 @@ def _assigned(item: Instruction) -> list[tuple[str, str | None]]:
     return [(key.strip(), value.strip().strip("\"'") if value else None) for key, value in found]
 
 
-DETECTOR = Detector(name="dockerfile", title="Dockerfiles", rules=RULES, detect=detect, group=by_file)
+DETECTOR = Detector(name="dockerfile", title="Dockerfiles", rules=RULES, detect=detect, group=by_file, sure=True)

@@ -212,4 +212,6 @@ def _go(node: Node) -> dict[str, _Flag]:
     return out
 
 
-DETECTOR = Detector(name="feature-flags", title="Feature flags", rules=(FLIPPED, EVERYBODY, REMOVED), detect=detect, group=by_file)
+DETECTOR = Detector(
+    name="feature-flags", title="Feature flags", rules=(FLIPPED, EVERYBODY, REMOVED), detect=detect, group=by_file, sure=True
+)

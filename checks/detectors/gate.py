@@ -243,5 +243,5 @@ def _same(change: Change, path: str) -> bool:
 
 
 DETECTOR = Detector(
-    name="gate", title="What the gate depends on", rules=(LOOSENED, BROKEN, CHANGED, EVIDENCE), detect=detect, group=together
+    name="gate", title="What the gate depends on", rules=(LOOSENED, BROKEN, CHANGED, EVIDENCE), detect=detect, group=together, sure=True
 )

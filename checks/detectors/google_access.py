@@ -24,6 +24,7 @@ Who is in a group, what a custom role holds, and policies that are only set by h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from checks.access.clouds import google_role
@@ -136,4 +137,11 @@ def _condition(node: Node) -> str:
     return node.string("condition", "expression") or ("a condition" if node.get("condition") is not None else "")
 
 
-DETECTOR = Detector(name="google-access", title="Access in Google Cloud", rules=(ANYONE, GRANTED, CONDITION), detect=detect, group=by_file)
+DETECTOR = Detector(
+    name="google-access",
+    title="Access in Google Cloud",
+    rules=(ANYONE, GRANTED, CONDITION),
+    detect=detect,
+    group=by_file,
+    sure=re.compile(rb"(?m)^[ \"]{0,8}bindings\"?\s*:"),
+)

@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.detectors.base import Detector, Rule, together
+from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Unreadable
 from checks.readers import documents
 from checks.readers.documents import Node
@@ -126,11 +126,17 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     for file in files:
         if _is_values(file.path) and file.old is not None and file.new is not None and deployed(file.path):
             try:
-                old, new = change.base_bytes(file), change.head_bytes(file)
+                old = change.base_bytes(file)
                 base = documents.one_yaml(old, file.base_path) if old is not None else None
-                head = documents.one_yaml(new, file.path) if new is not None else None
             except Unreadable:
-                continue  # the reader of the chart says so where it matters
+                continue
+            try:
+                new = change.head_bytes(file)
+                head = documents.one_yaml(new, file.path) if new is not None else None
+            except Unreadable as unreadable:
+                if base is not None:
+                    yield not_analysed(unreadable.path, unreadable.why, unreadable.line, severity=Severity.MODERATE)
+                continue
             if base is None or head is None or head.get("apiVersion") is not None:
                 continue
             shipped = change.after.entry(posixpath.join(posixpath.dirname(file.path), "Chart.yaml")) is not None

@@ -127,4 +127,6 @@ def _setting(path: str, statements: Sequence[Statement]) -> Setting:
     return Setting.IDENTITY
 
 
-DETECTOR = Detector(name="iam-policy", title="AWS policies in JSON", rules=tuple(RULES.values()), detect=detect)
+DETECTOR = Detector(
+    name="iam-policy", title="AWS policies in JSON", rules=tuple(RULES.values()), detect=detect, sure=re.compile(rb"\"Statement\"\s*:")
+)

@@ -540,4 +540,5 @@ DETECTOR = Detector(
     rules=(REMOVED, DATA, ACCESS, LEFT_OUT, FORGOTTEN, REPLACED, STORAGE, ZERO, BUDGET, PROBE, LIMIT, ABRUPT),
     detect=detect,
     group=together,
+    sure=re.compile(rb"(?m)^[ \"\'{]{0,8}apiVersion[\"\']?\s*:"),
 )

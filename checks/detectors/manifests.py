@@ -363,4 +363,4 @@ def _snap(data: bytes, path: str) -> Iterator[Right]:
                 yield Right("asks", f"have the plug {item.text}", item.line, Severity.HIGH if item.text in _GRAVE_PLUGS else Severity.LOW)
 
 
-DETECTOR = Detector("manifests", "What an application may do on its user's machine", RULES, detect, by_file)
+DETECTOR = Detector("manifests", "What an application may do on its user's machine", RULES, detect, by_file, sure=True)

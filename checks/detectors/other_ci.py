@@ -397,5 +397,10 @@ def _wider(path: str, before: _Pipeline | None, after: _Pipeline) -> Iterator[Ef
 
 
 DETECTOR = Detector(
-    name="other-ci", title="Pipelines outside GitHub Actions, and hooks that check commits", rules=RULES, detect=detect, group=together
+    name="other-ci",
+    title="Pipelines outside GitHub Actions, and hooks that check commits",
+    rules=RULES,
+    detect=detect,
+    group=together,
+    sure=True,
 )

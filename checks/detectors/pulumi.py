@@ -194,4 +194,5 @@ DETECTOR = Detector(
     rules=(REMOVED, DATA, PROTECT, ORDER, SECRET),
     detect=detect,
     group=together,
+    sure=re.compile(rb"(?m)^config\s*:"),
 )

@@ -552,4 +552,4 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[Change, FileChange], Iterator[E
     (re.compile(r"(?:^|/)(?:app\.ya?ml|app-manifest\.(?:json|ya?ml)|(?:slack[-_.])?manifest\.(?:json|ya?ml)|slack[^/]*\.(?:json|ya?ml))\Z"), _app),
 )  # fmt: skip
 
-DETECTOR = Detector("repository-rules", "The repository's own rules", RULES, detect, together)
+DETECTOR = Detector("repository-rules", "The repository's own rules", RULES, detect, together, sure=True)

@@ -315,4 +315,5 @@ DETECTOR = Detector(
     title="Serverless Framework services",
     rules=(*GRADED.values(), ATTACHED, BOUNDARY, FUNCTION, SERVICE, MOVED, UNGUARDED),
     detect=detect,
+    sure=True,
 )

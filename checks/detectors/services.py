@@ -315,4 +315,4 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[[str | None, str | None, str], Ite
     (re.compile(r"(?:^|/)(?:[\w.-]*crontab[\w.-]*|cron\.d/[^/]+)$"), _crontab),
 )
 
-DETECTOR = Detector(name="services", title="Services of a machine", rules=RULES, detect=detect, group=by_file)
+DETECTOR = Detector(name="services", title="Services of a machine", rules=RULES, detect=detect, group=by_file, sure=True)

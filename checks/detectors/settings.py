@@ -121,4 +121,4 @@ def _mode(name: str, value: str) -> int:
     return _MODES.index(word) if word in _MODES else -1
 
 
-DETECTOR = Detector(name="settings", title="Settings of deployed programs", rules=(DEBUG, CHECK), detect=detect, group=by_file)
+DETECTOR = Detector(name="settings", title="Settings of deployed programs", rules=(DEBUG, CHECK), detect=detect, group=by_file, sure=True)

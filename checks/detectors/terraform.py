@@ -809,4 +809,5 @@ DETECTOR = Detector(
     ),
     detect=detect,
     group=together,
+    sure=True,
 )

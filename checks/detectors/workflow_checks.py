@@ -809,4 +809,6 @@ def _cancelled(both: Both, before: Workflow, after: Workflow) -> Iterator[Effect
             return
 
 
-DETECTOR = Detector(name="workflow-checks", title="The checks that GitHub workflows run", rules=RULES, detect=detect, group=together)
+DETECTOR = Detector(
+    name="workflow-checks", title="The checks that GitHub workflows run", rules=RULES, detect=detect, group=together, sure=True
+)

@@ -136,5 +136,10 @@ def _token(path: str, old: Job, new: Job) -> Iterator[Effect]:
 
 
 DETECTOR = Detector(
-    name="workflow-inputs", title="What workflows take in and leave", rules=(CACHE, ARTIFACT, TOKEN), detect=detect, group=together
+    name="workflow-inputs",
+    title="What workflows take in and leave",
+    rules=(CACHE, ARTIFACT, TOKEN),
+    detect=detect,
+    group=together,
+    sure=True,
 )

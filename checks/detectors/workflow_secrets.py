@@ -353,4 +353,5 @@ DETECTOR = Detector(
     rules=RULES,
     detect=detect,
     group=together,
+    sure=True,
 )

@@ -242,4 +242,5 @@ DETECTOR = Detector(
     rules=RULES,
     detect=detect,
     group=together,
+    sure=True,
 )

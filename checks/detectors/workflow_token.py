@@ -216,4 +216,4 @@ def _held(both: Both) -> dict[str, int]:
     return held
 
 
-DETECTOR = Detector(name="workflow-token", title="The token of GitHub workflows", rules=RULES, detect=detect, group=together)
+DETECTOR = Detector(name="workflow-token", title="The token of GitHub workflows", rules=RULES, detect=detect, group=together, sure=True)

@@ -461,5 +461,10 @@ def _step_key(step: Step) -> tuple[str, str]:
 
 
 DETECTOR = Detector(
-    name="workflow-triggers", title="Who can start a GitHub workflow, and with what code", rules=RULES, detect=detect, group=together
+    name="workflow-triggers",
+    title="Who can start a GitHub workflow, and with what code",
+    rules=RULES,
+    detect=detect,
+    group=together,
+    sure=True,
 )

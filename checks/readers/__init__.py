@@ -20,20 +20,17 @@ def text_of(data: bytes, path: str, limit: int = LIMIT) -> str:
     because databases and shells read it so. Raises `Unreadable` for more than `limit` bytes, NUL bytes, or bytes that are no text.
     """
     if len(data) > limit:
-        large = Unreadable(
-            path, f"{len(data):,} bytes are over the limit of {limit:,}", ours=path.endswith(_STRUCTURED) or written_by_hand(data, path)
-        )
-        large.data = data
-        raise large
+        ours = path.endswith(_STRUCTURED) or written_by_hand(data, path)
+        raise Unreadable(path, f"{len(data):,} bytes are over the limit of {limit:,}", ours=ours).of(data)
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
     if encoding is None:
         encoding = "utf-8"
         if b"\0" in data:
-            raise Unreadable(path, "it has NUL bytes, so it is not text")
+            raise Unreadable(path, "it has NUL bytes, so it is not text").of(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise Unreadable(path, f"it is not {encoding} text (byte {error.start})") from None
+        raise Unreadable(path, f"it is not {encoding} text (byte {error.start})").of(data) from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 

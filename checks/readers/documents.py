@@ -165,8 +165,7 @@ def yaml(data: bytes, path: str) -> tuple[Node, ...]:
     try:
         return tuple(_documents(text_of(data, path, LIMIT), path))
     except Unreadable as unreadable:
-        unreadable.data = data
-        raise
+        raise unreadable.of(data) from None
 
 
 def one_yaml(data: bytes, path: str) -> Node | None:
@@ -320,8 +319,7 @@ def json_node(data: bytes, path: str) -> Node:
     try:
         return _Json(text_of(data, path, LIMIT), path).document()
     except Unreadable as unreadable:
-        unreadable.data = data
-        raise
+        raise unreadable.of(data) from None
 
 
 def plain_json(data: bytes, path: str, limit: int = 32 << 20) -> Any:
@@ -329,7 +327,7 @@ def plain_json(data: bytes, path: str, limit: int = 32 << 20) -> Any:
     try:
         return json.loads(text_of(data, path, limit))
     except (ValueError, RecursionError) as error:
-        raise Unreadable(path, f"it is not valid JSON: {str(error)[:80]}", getattr(error, "lineno", None)) from None
+        raise Unreadable(path, f"it is not valid JSON: {str(error)[:80]}", getattr(error, "lineno", None)).of(data) from None
 
 
 class _Json:

@@ -171,6 +171,11 @@ def configuration(tree: Tree, directory: str) -> Configuration:
         if data is not None:
             files.append((prefix + name, data))
     found = _configuration(directory, tuple(files))
+    contents = dict(files)
+    for path, piece in found.broken:
+        if piece.text == contents[path].decode("utf-8", "replace"):
+            # What is kept in memory is not read again, so that nothing would be written down: it is written down here.
+            Unreadable(path, piece.why, piece.line).of(contents[path])
     return replace(found, broken=(*found.broken, *broken)) if broken else found
 
 

@@ -37,7 +37,10 @@ def loads(text: str, path: str) -> dict[str, Any]:
 def toml(data: bytes, path: str) -> Node:
     """A TOML file as a map. Raises `Unreadable` with the line where the parser gives one."""
     text = text_of(data, path)
-    return _node(loads(text, path), (), _lines(text), 1, 0, path)
+    try:
+        return _node(loads(text, path), (), _lines(text), 1, 0, path)
+    except Unreadable as unreadable:
+        raise unreadable.of(data) from None
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:
