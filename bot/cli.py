@@ -437,10 +437,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit status: see `STATUSES`."""
+    options = parser().parse_args(arguments)
+    # After the arguments: `--help` and a slip of the pen are answered at once.
     from bot.mirror.change import RepositoryError
     from bot.mirror.runner import GitError
 
-    options = parser().parse_args(arguments)
     try:
         status: int = options.run(options)
         sys.stdout.flush()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from checks.model import Report
+if TYPE_CHECKING:
+    from checks.model import Report
 
 HOME = "https://github.com/interlock-app/interlock"
 """Where the project is found; `app.yml` says the same."""
