@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
+.PHONY: help bench fuzz develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -44,6 +44,10 @@ format: develop ## Rewrite the sources in the project's style
 fixtures: develop ## Rewrite the detectors' effects.txt; read the difference
 	$(RUN)/python -m pytest tests/test_detectors.py --update
 	git diff --stat -- tests/fixtures
+
+MINUTES ?= 5
+fuzz: develop ## Feed hostile input to every reader (MINUTES=60 for longer, HARNESS="yaml sql" to choose)
+	$(RUN)/python -m tests.fuzz --minutes $(MINUTES) $(HARNESS)
 
 bench: develop ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
 	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))

@@ -269,7 +269,9 @@ def _digest(content: bytes) -> str:
 
 def _mistake(path: str, root: Node, detail: Mapping[str, Any]) -> Mistake:
     """A sentence for a mistake, at the line of the key it is about."""
-    location = [part for part in detail["loc"] if not (isinstance(part, str) and ("[" in part or part in _UNION_NAMES))]
+    location = [part for part in detail["loc"] if not (isinstance(part, str) and ("[" in part or part in _UNION_NAMES))] or list(
+        detail["loc"]
+    )
     node, line, seen = root, root.line, []
     for part in location:
         key = str(part)
@@ -284,7 +286,7 @@ def _mistake(path: str, root: Node, detail: Mapping[str, Any]) -> Mistake:
         node = found
     where = ".".join(seen)
     if detail["type"] == "extra_forbidden":
-        return Mistake(path, line, f"unknown key `{where}`{_nearest(str(location[-1]), root, location)}")
+        return Mistake(path, line, f"unknown key `{where}`{_nearest(str(detail['loc'][-1]), root, location)}")
     if detail["type"] == "missing":
         return Mistake(path, line, f"the key `{where}` is missing")
     return Mistake(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from checks.access.aws_policy import call, canonical, is_no_value, spell, token
 from checks.model import Unreadable
@@ -96,7 +97,7 @@ def _pieces(data: bytes, path: str) -> Template | None:
     starts = [at for at, line in enumerate(lines) if _SECTION.match(line)]
     sections: list[tuple[Node, Node]] = []
     broken: dict[str, tuple[int, str, str]] = {}
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in pairwise([*starts, len(lines)]):
         name = lines[start].partition(":")[0]
         if name != "Resources":
             _piece(lines, start, end, path, sections, broken)
@@ -107,7 +108,7 @@ def _pieces(data: bytes, path: str) -> Template | None:
         )
         child = re.compile(rf"[ ]{{{indent}}}[A-Za-z0-9:]+:\s*(?:#.*)?\Z") if indent else None
         inner = [at for at in range(start + 1, end) if child and child.match(lines[at])][:2_000]
-        for low, high in zip(inner, [*inner[1:], end], strict=True):
+        for low, high in pairwise([*inner, end]):
             _piece(lines, low, high, path, members, broken)
         sections.append((Node(line=start + 1, text=name), Node(line=start + 1, pairs=tuple(members))))
     found = of_node(Node(line=1, pairs=tuple(sections)))

@@ -240,19 +240,17 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
+        return _json(value)
     return str(value)
 
 
 def _yaml(value: Any) -> str:
     """One level in block style, the rest in flow style: short, and valid YAML wherever `toYaml` is used."""
     if isinstance(value, dict) and value:
-        return "\n".join(
-            f"{json.dumps(str(key), ensure_ascii=False)}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()
-        )
+        return "\n".join(f"{_json(str(key))}: {_json(item)}" for key, item in value.items())
     if isinstance(value, list) and value:
-        return "\n".join(f"- {json.dumps(item, ensure_ascii=False)}" for item in value)
-    return json.dumps(value, ensure_ascii=False)
+        return "\n".join(f"- {_json(item)}" for item in value)
+    return _json(value)
 
 
 # Expressions.
@@ -324,6 +322,19 @@ def _command(tokens: list[str], at: int, dot: Any, names: dict[str, Any], piped:
     return _call(name, operands), at
 
 
+def _number(token: str) -> float | int | Unknown:
+    """A number as it stands in a template; what only looks like one is not known."""
+    try:
+        return float(token) if "." in token else int(token)
+    except ValueError:
+        return Unknown(token[:80])
+
+
+def _json(value: Any) -> str:
+    """JSON, with what is not known as the text that stands for it."""
+    return json.dumps(value, ensure_ascii=False, default=lambda one: one.text if isinstance(one, Unknown) else str(one))
+
+
 def _operand(token: str, dot: Any, names: dict[str, Any]) -> Any:
     if token[0] == '"':
         try:
@@ -333,7 +344,7 @@ def _operand(token: str, dot: Any, names: dict[str, Any]) -> Any:
     if token[0] == "`":
         return token[1:-1]
     if re.match(r"-?\d", token):
-        return float(token) if "." in token else int(token)
+        return _number(token)
     if token in ("true", "false", "nil"):
         return {"true": True, "false": False, "nil": None}[token]
     if token == ".":  # noqa: S105 - a token of a template
@@ -415,10 +426,10 @@ def _printf(pattern: str, *args: Any) -> Any:
 
 _SIMPLE: dict[str, Any] = {
     "toYaml": _yaml,
-    "toJson": lambda value: json.dumps(value, ensure_ascii=False),
+    "toJson": _json,
     "nindent": lambda width, text: "\n" + _indent(width, text),
     "indent": _indent,
-    "quote": lambda value: "" if value is None else json.dumps(_shown(value), ensure_ascii=False),
+    "quote": lambda value: "" if value is None else _json(_shown(value)),
     "squote": lambda value: "" if value is None else "'" + _shown(value).replace("'", "''") + "'",
     "not": lambda value: not value,
     "empty": lambda value: not value,
