@@ -7,7 +7,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +25,10 @@ from checks.policy import Policy, read_policy
 
 SHOWN = 8
 """Effects of one step that are kept, the worst first."""
+TOGETHER = 10
+"""Steps that a process judges in one go: neighbours share most of what they read."""
+PROCESSES = 4
+"""Processes at most: each takes some 150 MiB."""
 FORMAT = "1"
 """Raised when a kept row has other fields."""
 
@@ -161,48 +167,89 @@ def replay(
     with Objects(git_dir) as objects:
         history = steps(objects, last)
         present = read_policy(GitTree(objects, history[0].head)) if history else Policy()
-        stores = [Rows(cache, policy.digest) for policy in (present, other) if policy is not None]
-        policies = [policy for policy in (present, other) if policy is not None]
-        done: list[tuple[Row, ...]] = []
-        kept, git_seconds, stopped = 0, 0.0, 0
-        try:
-            for step in history:
-                rows = [store.get(step) for store in stores]
-                if None in rows:
-                    opened = time.perf_counter()
-                    change = change_of(objects, step, name)
-                    git_seconds += time.perf_counter() - opened
-                    found = effects_of(change)
-                    for at, row in enumerate(rows):
-                        if row is None:
-                            rows[at] = made = _judged(change, step, policies[at], found)
-                            stores[at].put(made)
-                else:
-                    kept += 1
-                done.append(tuple(row for row in rows if row is not None))
-                stopped += done[-1][-1].stopped
+    policies = tuple(policy for policy in (present, other) if policy is not None)
+    stores = [Rows(cache, policy.digest) for policy in policies]
+    known = [[store.get(step) for store in stores] for step in history]
+    missing = [at for at, rows in enumerate(known) if None in rows]
+    jobs = [
+        _Job(git_dir, name, policies, tuple(history[at] for at in missing[first : first + TOGETHER]))
+        for first in range(0, len(missing), TOGETHER)
+    ]
+    done = len(history) - len(missing)
+    stopped, git_seconds, left = sum(rows[-1].stopped for rows in known if rows[-1] is not None), 0.0, iter(missing)
+    try:
+        for made, seconds in _all_judged(jobs):
+            git_seconds += seconds
+            for rows in made:
+                at = next(left)
+                for store, row, kept in zip(stores, rows, known[at], strict=True):
+                    if kept is None:
+                        store.put(row)
+                before = known[at][-1]
+                stopped += rows[-1].stopped - (before is not None and before.stopped)
+                known[at] = list(rows)
+                done += 1
                 if progress:
-                    progress(len(done), len(history), stopped, time.perf_counter() - started)
-        finally:
-            for store in stores:
-                store.close()
-        columns = list(zip(*done, strict=True))
-        rows_now = columns[0] if columns else ()
-        worst = max(range(len(rows_now)), key=lambda at: rows_now[at].score, default=None)
-        report = None
-        if worst is not None and rows_now[worst].effects:
-            report = decide(assess(change_of(objects, history[worst], name), present), OFFLINE, present)
+                    progress(done, len(history), stopped, time.perf_counter() - started)
+    finally:
+        for store in stores:
+            store.close()
+    columns = [tuple(row for rows in known if (row := rows[number]) is not None) for number in range(len(policies))]
     return Replay(
         repository=name,
         policy=present.digest,
-        rows=rows_now,
+        rows=columns[0],
         proposed=columns[1] if len(columns) > 1 else (),
         proposed_policy=other.digest if other else None,
         seconds=time.perf_counter() - started,
         git_seconds=git_seconds,
-        kept=kept,
-        worst=report,
+        kept=len(history) - len(missing),
+        worst=_worst(git_dir, name, history, columns[0], present),
     )
+
+
+def _worst(git_dir: Path, name: str, history: Sequence[Step], rows: Sequence[Row], policy: Policy) -> Report | None:
+    at = max(range(len(rows)), key=lambda at: rows[at].score, default=None)
+    if at is None or not rows[at].effects:
+        return None
+    with Objects(git_dir) as objects:
+        return decide(assess(change_of(objects, history[at], name), policy), OFFLINE, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Some steps in a row, judged by one process."""
+
+    git_dir: Path
+    name: str
+    policies: tuple[Policy, ...]
+    steps: tuple[Step, ...]
+
+
+def _all_judged(jobs: Sequence[_Job]) -> Iterator[tuple[list[tuple[Row, ...]], float]]:
+    """The rows of each job, in order: by as many processes as there are processors, where there is enough to do."""
+    processes = min(PROCESSES, os.cpu_count() or 1, len(jobs) // 2)
+    if processes < 2:
+        yield from map(_judge, jobs)
+        return
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        yield from pool.map(_judge, jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _judge(job: _Job) -> tuple[list[tuple[Row, ...]], float]:
+    """The rows of a job, one for each policy, and the seconds spent in git."""
+    rows, git_seconds = [], 0.0
+    with Objects(job.git_dir) as objects:
+        for step in job.steps:
+            opened = time.perf_counter()
+            change = change_of(objects, step, job.name)
+            git_seconds += time.perf_counter() - opened
+            found = effects_of(change)
+            rows.append(tuple(_judged(change, step, policy, found) for policy in job.policies))
+    return rows, git_seconds
 
 
 def _judged(change: Change, step: Step, policy: Policy, found: Sequence[Effect]) -> Row:

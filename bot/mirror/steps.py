@@ -46,7 +46,9 @@ def change_of(objects: Objects, step: Step, repository: str) -> Change:
     files = list(_compared(objects, step))
     before = GitTree(objects, step.base, {file.path: file.old for file in files})
     after = GitTree(objects, step.head, {file.path: file.new for file in files})
-    objects.sizes(entry.oid for file in files[:FILES] for entry in (file.old, file.new) if entry and entry.is_file)
+    contents = [entry.oid for file in files[:FILES] for entry in (file.old, file.new) if entry and entry.is_file]
+    objects.sizes(contents)
+    objects.contents(contents)
     commits = [step.head]
     if step.others:
         words = ("rev-list", f"--max-count={COMMITS}", step.head, f"^{step.base}", "--")

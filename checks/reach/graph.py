@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from checks.model import Entry, Tree, Unreadable
 from checks.places import Place, place_of
 from checks.reach.cache import Cache, Kept
-from checks.reach.edges import EXTRACTORS, reading
+from checks.reach.edges import EXTRACTORS, reading, reading_versions
 from checks.reach.edges.base import Extractor, View, folder_of
 
 NODES = 500
@@ -184,11 +184,13 @@ class Graph:
         return count
 
     def _facts(self, path: str, entry: Entry) -> Facts:
-        extractors = reading(path.rpartition("/")[2])
-        key = " ".join((entry.oid, *(f"{one.name}{one.version}" for one in extractors)))
-        known = _FACTS.get(key)
+        name = path.rpartition("/")[2]
+        read_by = reading_versions(name)
+        known = _FACTS.get((entry.oid, read_by))
         if isinstance(known, tuple):
             return known[0], known[1]
+        extractors = reading(name)
+        key = f"{entry.oid} {read_by}"
         kept = self._cache.get("mentions " + key)
         lists: list[list[str]] = json.loads(kept) if kept is not None else self._mentions(path, extractors)
         if kept is None:
@@ -199,7 +201,7 @@ class Graph:
             for mention in words
         )
         facts: Facts = (frozenset(key for _, _, keys in mentions for key in keys), mentions)
-        _FACTS.put(key, facts, 2 + len(mentions))
+        _FACTS.put((entry.oid, read_by), facts, 2 + len(mentions))
         return facts
 
     def _mentions(self, path: str, extractors: Sequence[Extractor]) -> list[list[str]]:

@@ -35,3 +35,9 @@ _TEST = re.compile(
 def reading(name: str) -> tuple[Extractor, ...]:
     """The extractors that read a file of this name; none for a file of test cases."""
     return () if _TEST.match(name) else tuple(one for one in EXTRACTORS if one.reads.match(name))
+
+
+@lru_cache(maxsize=1 << 16)
+def reading_versions(name: str) -> str:
+    """The names and versions of the extractors that read a file of this name: what they find in a blob is kept under it."""
+    return " ".join(f"{one.name}{one.version}" for one in reading(name))
