@@ -11,6 +11,9 @@ from checks.readers.documents import one_yaml
 FILES = 60
 """Files of one closure that are compared; a larger one is not known."""
 
+OWN = ("./", "$/")
+"""How `uses:` names what stands in the same repository: github.blog/changelog/2026-07-30-reference-same-repository-actions-with-self-repository-syntax"""
+
 _PATH = re.compile(r"(?<![\w$/.-])(?:\./)?((?:[\w.-]+/)*[\w.-]*\.(?:sh|bash|py|js|mjs|ts|rb|pl|mk))(?![\w/-])")
 _MAKE = re.compile(r"(?:^|[;&|(\s])g?make(?:\s|$)", re.MULTILINE)
 _MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
@@ -48,8 +51,8 @@ def named(tree: Tree, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for where, node in document.walk() if document is not None else ():
         if not where or not node.text:
             continue
-        if where[-1] == "uses" and node.text.startswith("./"):
-            actions[posixpath.normpath(node.text.partition("@")[0])] = None
+        if where[-1] == "uses" and node.text.startswith(OWN):
+            actions[posixpath.normpath(node.text.partition("@")[0][2:])] = None
         elif where[-1] == "run":
             scripts.update(dict.fromkeys(posixpath.normpath(match[1]) for match in _PATH.finditer(node.text)))
             if _MAKE.search(node.text):

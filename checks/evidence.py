@@ -56,6 +56,8 @@ class DrillFact:
     job: str | None = None
     """The job that the policy names; None where it names none."""
     url: str | None = None
+    record: str | None = None
+    """What the artifact that the policy names says; empty where the run published none, None where the policy names none."""
 
 
 @dataclass(frozen=True, slots=True)

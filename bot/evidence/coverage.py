@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Set
 from typing import Any
 
 from checks.evidence import ArtifactFact, CoverageFact
@@ -11,7 +11,7 @@ from checks.model import Change, Unreadable
 from checks.readers.documents import plain_json
 
 SCHEMA = "interlock/coverage/1"
-"""`files`: path → {"lines": those that can run, "run": those that tests ran}."""
+"""`files`: path → {"lines": those that can run, "run": those that tests ran}; `kinds`: endings of all files that the tests' report speaks of."""
 LINES = 20_000
 """Lines of one file that are compared."""
 
@@ -23,7 +23,7 @@ def coverage_facts(change: Change, artifacts: Iterable[ArtifactFact]) -> tuple[C
 
 def _fact(change: Change, artifact: ArtifactFact) -> CoverageFact:
     try:
-        files = _files(plain_json(artifact.content.encode(), artifact.name, 4 << 20))
+        files, kinds = _files(plain_json(artifact.content.encode(), artifact.name, 4 << 20))
         lines = run = 0
         missed: list[str] = []
         for path in sorted({one.path for one in change.files if one.new is not None and one.new.is_file} & files.keys()):
@@ -33,19 +33,18 @@ def _fact(change: Change, artifact: ArtifactFact) -> CoverageFact:
             missed += [f"{path}:{line}" for line in sorted(changed - ran)]
     except Unreadable as unreadable:
         return CoverageFact(artifact.check, 0, 0, (), unreadable.why)
-    unnamed = sorted(one.path for one in change.files if one.new is not None and one.path not in files and _runs(one.path, files))
-    wrong = f"it says nothing of {', '.join(unnamed[:3])}" if unnamed else None
+    unnamed = sorted(one.path for one in change.files if one.new is not None and one.path not in files and _runs(one.path, kinds))
+    wrong = "it speaks of no file" if not kinds else f"it says nothing of {', '.join(unnamed[:3])}" if unnamed else None
     return CoverageFact(artifact.check, lines, run, tuple(missed[:20]), wrong)
 
 
-def _runs(path: str, files: Mapping[str, Any]) -> bool:
+def _runs(path: str, kinds: Set[str]) -> bool:
     """Whether a file is of a kind that the artifact speaks of, and no test itself."""
-    kinds = {name.rpartition(".")[2] for name in files}
     return "." in path and path.rpartition(".")[2] in kinds and not any(part.startswith("test") for part in path.lower().split("/"))
 
 
-def _files(value: Any) -> dict[str, tuple[frozenset[int], frozenset[int]]]:
-    """Path → (lines that can run, lines that ran). Raises `Unreadable`."""
+def _files(value: Any) -> tuple[dict[str, tuple[frozenset[int], frozenset[int]]], frozenset[str]]:
+    """Path → (lines that can run, lines that ran), and the endings that are spoken of. Raises `Unreadable`."""
     if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("files"), dict):
         raise Unreadable("coverage", f"it is no {SCHEMA}")
     found: dict[str, tuple[frozenset[int], frozenset[int]]] = {}
@@ -54,7 +53,10 @@ def _files(value: Any) -> dict[str, tuple[frozenset[int], frozenset[int]]]:
         if not all(isinstance(lines, list) and all(type(line) is int for line in lines) for lines in lists):
             raise Unreadable("coverage", f"the lines of {path[:100]} are no lists of numbers")
         found[path] = (frozenset(lists[0] or ()), frozenset(lists[1] or ()))
-    return found
+    kinds = value.get("kinds", [])
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+        raise Unreadable("coverage", "its kinds are no list of endings")
+    return found, frozenset(kinds) | {path.rpartition(".")[2] for path in found if "." in path}
 
 
 def changed_lines(change: Change, path: str) -> frozenset[int]:

@@ -6,7 +6,8 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from bot.github.client import ApiError, Repository
+from bot.evidence.checks import only_file
+from bot.github.client import ARTIFACT, ApiError, Repository
 from checks.evidence import DrillFact
 from checks.policy import Source
 
@@ -30,8 +31,9 @@ async def drill_facts(repository: Repository, sources: Sequence[Source], branch:
             if error.status == 404:  # a workflow that never ran here
                 continue
             raise
-        runs = [run for run in answer.get("workflow_runs") or [] if run.get("head_branch") == branch]
-        for run in runs[:1] if source.check else runs:
+        on_branch = [run for run in answer.get("workflow_runs") or [] if run.get("head_branch") == branch]
+        runs = sorted(on_branch, key=lambda run: int(run["id"]), reverse=True)
+        for run in runs[:1] if source.check or source.artifact else runs:
             found.append(await _fact(repository, source, run))
     return tuple(found)
 
@@ -51,7 +53,20 @@ async def _fact(repository: Repository, source: Source, run: dict[str, Any]) -> 
         same_repository=head is not None and head == (run.get("repository") or {}).get("id"),
         job=source.check,
         url=run.get("html_url"),
+        record=await _record(repository, source.artifact, run) if source.artifact and conclusion == "success" else None,
     )
+
+
+async def _record(repository: Repository, name: str, run: dict[str, Any]) -> str:
+    """What a run published under a name; empty where that is nothing, or not one JSON file."""
+    listing = await repository.every("run-artifacts", "artifacts", run=run["id"])
+    named = [item for item in listing if item.get("name") == name and not item.get("expired")]
+    if not named:
+        return ""
+    newest = max(named, key=lambda item: int(item["id"]))
+    if int(newest.get("size_in_bytes") or 0) > ARTIFACT:
+        raise ApiError("artifact", 0, "it is over the size limit")
+    return only_file(await repository.artifact(int(newest["id"]))) or ""
 
 
 def _time(text: Any) -> datetime.datetime | None:

@@ -143,7 +143,7 @@ def _gone(sides: Sequence[Both]) -> Iterator[Effect]:
         for pair in gone:
             assert pair.old is not None
             told.add((both.path, pair.old.id))
-            if any(other.old is None and other.new is not None and other.new.uses.startswith("./") for other in both.jobs):
+            if any(other.old is None and other.new is not None and other.new.uses.startswith(("./", "$/")) for other in both.jobs):
                 continue  # the workflow now calls another of this repository in its place
             theirs = [item for item in found if item.pair is pair]
             if theirs or (not any(list(checks_in(step, both.path)) for step in pair.old.steps) and not _called_elsewhere(pair.old, sides)):

@@ -202,7 +202,7 @@ def _given(both: Both, pair: Pair) -> Iterator[Effect]:
 
 def third_party(uses: str) -> bool:
     """Whether an action comes from somebody who is neither this repository nor GitHub."""
-    return bool(uses) and not uses.startswith(("./", "../", "actions/", "github/", "docker://")) and "/" in uses
+    return bool(uses) and not uses.startswith(("./", "../", "$/", "actions/", "github/", "docker://")) and "/" in uses
 
 
 def _everything(both: Both, after: Workflow) -> Iterator[Effect]:
@@ -211,7 +211,7 @@ def _everything(both: Both, after: Workflow) -> Iterator[Effect]:
         if pair.new is None:
             continue
         if pair.new.inherits and not (pair.old and pair.old.inherits and _called(pair.old) == _called(pair.new)):
-            foreign = not pair.new.uses.startswith("./")
+            foreign = not pair.new.uses.startswith(("./", "$/"))
             severity = Severity.HIGH if foreign else Severity.LOW if inherited else Severity.MODERATE
             yield EVERY.effect(
                 subject=f"job {pair.new.id}",

@@ -90,7 +90,7 @@ def _uses(file: Workflow) -> Iterator[_Use]:
     for job in file.jobs:
         power = _power(file, job)
         for text, line in [(job.uses, job.uses_line), *((step.uses, step.uses_line) for step in job.steps)]:
-            if text and not text.startswith((".", "docker://")) and "${{" not in text:
+            if text and not text.startswith((".", "$/", "docker://")) and "${{" not in text:
                 action, _, ref = text.partition("@")
                 yield _Use(action.lower(), ref.strip(), line, job, power)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from checks.evidence import ArtifactFact, CheckFact, Evidence
 from checks.model import Assessment, Change, Effect, Hazard, Proof, Status
 from checks.policy import Policy, Source
 
+ACTIONS = "YOUR-ORG/interlock"
+"""What stands for your copy of this project in lines to paste; COMMIT, beside it, for the full commit that you trust."""
 HEADINGS = ("What it proves", "What counts as proof", "How the proof is authenticated", "What turns it green", "What it cannot prove")
 """The headings of every safeguard's docstring, in this order."""
 
@@ -30,6 +33,14 @@ class Safeguard:
     turns_green: TurnsGreen
     from_change: FromChange | None = None
     from_evidence: FromEvidence | None = None
+
+
+def plain(text: str, otherwise: str) -> str:
+    """A name of the change inside lines to paste: only one that means nothing else there, else a word for it."""
+    return text if _PLAIN.fullmatch(text) else otherwise
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}")
 
 
 def met(source: str, url: str | None = None) -> Proof:

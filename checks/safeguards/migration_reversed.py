@@ -27,7 +27,7 @@ from checks.evidence import ArtifactFact, Evidence
 from checks.model import Assessment, Effect, Hazard, Proof, Unreadable
 from checks.policy import Policy
 from checks.readers.documents import plain_json
-from checks.safeguards.base import Safeguard, failed, from_checks, met, missing, offline, refused
+from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, plain, refused
 
 SCHEMA = "interlock/round-trip/1"
 """`start`, `up`, `down` and `again`: the schema's SHA-256 before, after up, after down and after up again."""
@@ -70,9 +70,19 @@ def _agrees(artifact: ArtifactFact) -> Proof:
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
+    sources = policy.sources("migration-reversed")
+    if sources:
+        return f"Give `{effect.path}` a way back, and let `{sources[0].workflow or sources[0].check}` walk it on this head."
+    folder = plain(effect.path.rpartition("/")[0], ".")
     return (
-        "Let the migration run up, down and up on a throw-away database in trusted CI. Name it in `.github/interlock.yml`:\n\n"
-        "```yaml\nevidence:\n  migration-reversed: {app: github-actions, workflow: .github/workflows/migrations.yml, check: round-trip, artifact: interlock-round-trip}\n```"
+        "Let the migration run up, down and up on a throw-away database, as `.github/workflows/proofs.yml` on the base branch (the commands are "
+        "your tool's; `$STEPS` is the number of migrations that a change adds):\n\n"
+        "```yaml\non: pull_request\npermissions: {}\njobs:\n  proofs:\n    permissions: {contents: read}\n"
+        f"    uses: {ACTIONS}/.github/workflows/proofs.yml@COMMIT\n    with:\n"
+        f'      migrate-up: alembic upgrade head\n      migrate-down: alembic downgrade "-$STEPS"\n      migrations: {folder}\n```\n\n'
+        "and name it in `.github/interlock.yml`:\n\n"
+        "```yaml\nevidence:\n  migration-reversed:\n    app: github-actions\n    workflow: .github/workflows/proofs.yml\n    check: proofs / round-trip\n"
+        "    artifact: interlock-round-trip\n```"
     )
 
 

@@ -28,7 +28,7 @@ from checks.evidence import Evidence
 from checks.model import Assessment, Effect, Hazard, Proof, Status, Unreadable
 from checks.plans import PlanDigest, covers, read_digest
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, failed, from_checks, met, missing, offline, refused, unknown
+from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, plain, refused, unknown
 
 
 def trusted_plans(assessment: Assessment, evidence: Evidence, policy: Policy) -> tuple[tuple[PlanDigest, str | None], ...] | Proof:
@@ -91,12 +91,16 @@ def _turns_green(effect: Effect, policy: Policy) -> str:
     source = next((one for one in policy.sources("plan-verified") if one.artifact), None)
     if source is not None:
         return f"Let `{source.workflow or source.check}` make the plan for this head and publish its digest as the artifact `{source.artifact}`."
+    folder = plain(effect.path.rpartition("/")[0], ".")
     return (
-        "Let trusted CI make the plan for this head and publish its digest:\n\n"
-        "```yaml\n      - run: terraform show -json plan.out | interlock plan digest - > digest.json\n"
-        "      - uses: actions/upload-artifact@v4\n        with: {name: interlock-plan, path: digest.json}\n```\n\n"
+        "Let trusted CI make the plan for this head and publish its digest, as `.github/workflows/proofs.yml` on the base branch:\n\n"
+        "```yaml\non: pull_request\npermissions: {}\njobs:\n  proofs:\n    permissions: {contents: read}\n"
+        f"    uses: {ACTIONS}/.github/workflows/proofs.yml@COMMIT\n    with:\n      terraform: {folder}\n"
+        "    secrets:\n      environment: ${{ secrets.TERRAFORM_READER }}\n```\n\n"
+        f"(or, after a plan that your own workflow makes, the action `{ACTIONS}/.github/actions/plan-digest`), "
         "and name it in `.github/interlock.yml`:\n\n"
-        "```yaml\nevidence:\n  plan-verified: {app: github-actions, workflow: .github/workflows/plan.yml, check: plan, artifact: interlock-plan}\n```"
+        "```yaml\nevidence:\n  plan-verified:\n    app: github-actions\n    workflow: .github/workflows/proofs.yml\n    check: proofs / plan\n"
+        "    artifact: interlock-plan\n```"
     )
 
 

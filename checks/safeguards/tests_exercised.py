@@ -23,7 +23,7 @@ from __future__ import annotations
 from checks.evidence import ArtifactFact, Evidence
 from checks.model import Assessment, Effect, Hazard, Proof
 from checks.policy import Policy
-from checks.safeguards.base import Safeguard, failed, from_checks, met, missing, offline, refused
+from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, refused
 
 
 def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
@@ -37,8 +37,10 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
             why = refused(ArtifactFact(str(source.artifact), "", fact.check), source, assessment.change.head) or fact.wrong
             if why:
                 return failed(f"the coverage is not accepted: {why}", fact.check.url)
+            if not fact.lines:
+                return missing("no changed line is one that tests can run, so tests say nothing of this change")
             wanted = source.percent or 100
-            if fact.lines and fact.run * 100 < wanted * fact.lines:
+            if fact.run * 100 < wanted * fact.lines:
                 return failed(
                     f"tests ran {fact.run} of {fact.lines} changed lines ({wanted} % are needed); not {', '.join(fact.missed[:3])}",
                     fact.check.url,
@@ -48,9 +50,17 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
+    sources = policy.sources("tests-exercised")
+    if sources:
+        return f"Let `{sources[0].workflow or sources[0].check}` succeed on this head, with tests that run the changed lines of `{effect.path}`."
     return (
-        "Let the tests run on this head, with the workflow as it is on the base branch. Name it in `.github/interlock.yml`:\n\n"
-        "```yaml\nevidence:\n  tests-exercised: {app: github-actions, workflow: .github/workflows/test.yml, check: test, artifact: interlock-coverage, percent: 90}\n```"
+        "Let tests run the changed lines in trusted CI, as `.github/workflows/proofs.yml` on the base branch:\n\n"
+        "```yaml\non: pull_request\npermissions: {}\njobs:\n  proofs:\n    permissions: {contents: read}\n"
+        f"    uses: {ACTIONS}/.github/workflows/proofs.yml@COMMIT\n    with:\n"
+        "      prepare: pip install --requirement requirements.txt\n      tests: pytest --cov --cov-report=xml\n```\n\n"
+        "and name it in `.github/interlock.yml`:\n\n"
+        "```yaml\nevidence:\n  tests-exercised:\n    app: github-actions\n    workflow: .github/workflows/proofs.yml\n    check: proofs / tests\n"
+        "    artifact: interlock-coverage\n    percent: 90\n```"
     )
 
 
