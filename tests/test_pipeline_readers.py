@@ -10,6 +10,7 @@ from checks.access.workflows import READ, WRITE, grant, job_secrets, secrets_in,
 from checks.model import Unreadable
 from checks.readers.expression import conjuncts, expression, expressions
 from checks.readers.shell import LIMIT, script, scripts
+from checks.readers.testcases import suite
 from checks.readers.workflow import Workflow, pairs, workflow
 
 PATH = ".github/workflows/ci.yml"
@@ -208,3 +209,13 @@ jobs:
     )
     assert [is_check(file, job) for job in file.jobs] == ["tests", "style", None, None]
     assert [check.key for check in checks_in(file.jobs[0].steps[0], PATH)] == ["pytest"]
+
+
+def test_braces_in_strings_of_any_form_close_no_test_case() -> None:
+    """Raw strings, strings over several lines and characters of a Rust file hold braces that open and close nothing."""
+    odd = 'fn {0}() {{\n    assert_eq!(a(), r#"{{ "x": {{"#);\n    assert_eq!(b(), \'"\');\n    assert_eq!(c(), "{{\n");\n}}\n'
+    names = [f"case_{number}" for number in range(200)]
+    found = suite("".join(f"#[test]\n{odd.format(name)}\n" for name in names).encode(), "tests/odd.rs")
+    assert [case.name for case in found.cases] == names
+    assert {case.asserts for case in found.cases} == {3}
+    assert [case.line for case in found.cases][:3] == [2, 10, 18]

@@ -96,7 +96,8 @@ _SUB: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """Tools that do many things: their first argument decides."""
 
-_TASKS = frozenset({"npm", "pnpm", "yarn", "bun", "make", "gmake", "task", "just", "rake", "gradle", "gradlew", "mvnw", "mage", "invoke", "inv", "poe", "pdm", "rush", "lerna", "moon", "mise", "earthly", "dagger", "turbo", "nx", "hatch", "deno", "composer", "sbt", "lein", "script", "melos", "ant"})  # fmt: skip
+RUNNERS = frozenset({"npm", "pnpm", "yarn", "bun", "make", "gmake", "task", "just", "rake", "gradle", "gradlew", "mvnw", "mage", "invoke", "inv", "poe", "pdm", "rush", "lerna", "moon", "mise", "earthly", "dagger", "turbo", "nx", "hatch", "deno", "composer", "sbt", "lein", "script", "melos", "ant"})  # fmt: skip
+"""Programs that run tasks which the repository names itself."""
 """Runners of named tasks: the task's name decides."""
 
 _NAMED = (
@@ -166,7 +167,7 @@ _NOT_RUN = frozenset({"--version", "-V", "--help", "version", "help", "install",
 
 def _known(words: tuple[str, ...]) -> str | None:
     name = words[0].rpartition("/")[2].lower()
-    if len(words) > 1 and words[1] in _NOT_RUN and name not in _TASKS and name not in ("mvn", "playwright"):
+    if len(words) > 1 and words[1] in _NOT_RUN and name not in RUNNERS and name not in ("mvn", "playwright"):
         return None
     if name == "playwright" and words[1:2] == ("install",):
         return None
@@ -187,7 +188,7 @@ def _known(words: tuple[str, ...]) -> str | None:
             return sub[word]
     if name == "ansible-playbook" and "--syntax-check" in words:
         return STYLE
-    if name in _TASKS:
+    if name in RUNNERS:
         for word in plain:
             if word in ("run", "workspace", "exec", "affected", "-C") or "=" in word:
                 continue

@@ -419,6 +419,51 @@ _FETCH = frozenset({"curl", "wget", "fetch", "aria2c"})
 _ADDRESS = re.compile(r"https?://[^\s\"']+|\$\w+")
 
 
+_HARDENING = {
+    "kernel.apparmor_restrict_unprivileged_userns": "0", "kernel.apparmor_restrict_unprivileged_unconfined": "0", "kernel.unprivileged_userns_clone": "1",
+    "kernel.randomize_va_space": "0", "kernel.yama.ptrace_scope": "0", "kernel.kptr_restrict": "0", "kernel.dmesg_restrict": "0",
+    "kernel.unprivileged_bpf_disabled": "0", "net.core.bpf_jit_harden": "0", "kernel.perf_event_paranoid": "-1", "fs.protected_symlinks": "0",
+    "fs.protected_hardlinks": "0", "fs.suid_dumpable": "1", "net.ipv4.tcp_syncookies": "0", "vm.mmap_min_addr": "0",
+}  # fmt: skip
+"""Kernel settings that protect, and the value that switches each off (docs.kernel.org, admin-guide/sysctl and LSM/Yama)."""
+_PROTECTORS = re.compile(
+    r"^(?:apparmor|ufw|firewalld|nftables|iptables|auditd|fail2ban|falco\w*|osqueryd?|crowdsec|wazuh-agent|clamav-\w+|falcon-sensor|unattended-upgrades)(?:\.service)?$"
+)
+"""Services that guard or watch a machine."""
+
+
+def unguards(command: Command) -> str | None:
+    """Which protection of the machine a command switches off, as words; None for none."""
+    name, words = command.name, command.words[1:]
+    if name == "sysctl":
+        for word in words:
+            key, given, value = word.partition("=")
+            key = key.replace("/", ".")
+            if given and (_HARDENING.get(key) == value.strip() or re.fullmatch(r"net\.ipv4\.conf\.\w+\.rp_filter=0", f"{key}={value}")):
+                return f"{key}={value.strip()}"
+    if name == "setenforce" and words[:1] in (("0",), ("Permissive",), ("permissive",)):
+        return "SELinux"
+    if name in ("aa-teardown", "aa-disable", "aa-complain"):
+        return "AppArmor"
+    if name == "ufw" and "disable" in words:
+        return "the firewall"
+    if name in ("iptables", "ip6tables") and (
+        words in (("-F",), ("--flush",)) or words[:3] in (("-P", "INPUT", "ACCEPT"), ("--policy", "INPUT", "ACCEPT"))
+    ):
+        return "the firewall's rules"
+    if name == "nft" and words[:2] == ("flush", "ruleset"):
+        return "the firewall's rules"
+    if name == "auditctl" and ("-D" in words or words[:2] == ("-e", "0")):
+        return "the audit log"
+    if name == "spctl" and {"--master-disable", "--global-disable"} & set(words):
+        return "Gatekeeper"
+    if name in ("systemctl", "service"):
+        acts = {"stop", "disable", "mask"} & set(words)
+        service = next((word for word in words if _PROTECTORS.match(word)), None)
+        return f"the service {service}" if acts and service else None
+    return None
+
+
 def download_run(command: Command) -> str | None:
     """The address (or the variable) whose content is run as it comes; None where nothing is."""
     if command.name in _FETCH and command.into in SHELLS - {"source"}:

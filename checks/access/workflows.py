@@ -204,7 +204,7 @@ def job_secrets(file: Workflow, job: Job) -> frozenset[str]:
     return frozenset(found)
 
 
-_DEPLOY_WORD = re.compile(
+DEPLOY_WORD = re.compile(
     r"(?<![a-z])(?:deploy|release|publish|promote|rollout|ship|apply|destroy|provision)(?:s|ed|ing|ment|ments)?(?![a-z])", re.I
 )
 _DEPLOY_RUN = re.compile(
@@ -223,7 +223,7 @@ _DEPLOY_ACTION = re.compile(
 
 def deploys(job: Job) -> bool:
     """Whether the job changes something outside: by its environment, its commands and actions, or a called workflow's name."""
-    if job.environment or _DEPLOY_WORD.search(job.id) or (job.uses and _DEPLOY_WORD.search(job.uses)):
+    if job.environment or DEPLOY_WORD.search(job.id) or (job.uses and DEPLOY_WORD.search(job.uses)):
         return True
     return any(_DEPLOY_ACTION.match(step.action) or (step.run and _DEPLOY_RUN.search(step.run)) for step in job.steps)
 

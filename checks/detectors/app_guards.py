@@ -95,7 +95,9 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
             elsewhere.setdefault(handler.name, []).append(handler)
     raised = frozenset(guard for _, old, new in pairs for guard in _guards([h for h in new.handlers if h.holds]) - _guards(old.handlers))
     for file, old, new in pairs:
-        yield from _handlers(file, old, new, elsewhere, raised)
+        for effect in _handlers(file, old, new, elsewhere, raised):
+            if not (effect.side is Side.BASE and _route_gone(change, effect.subject, pairs)):
+                yield effect
     gone = Counter(switch.kind for _, old, new in pairs for switch in _less(old.switches, new.switches))
     for file, old, new in pairs:
         for switch in _less(new.switches, old.switches):
@@ -111,6 +113,16 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
                 severity=Severity.MODERATE if switch.kind == "open" and file.added else None,
                 message=sentence.format(what=switch.what),
             )
+
+
+def _route_gone(change: Change, statement: str, pairs: Sequence[tuple[FileChange, Facts, Facts]]) -> bool:
+    """Whether the path that a lost `app.use("/path", guard)` stood before is itself taken out by this change, here or where its routes are written."""
+    mounted = re.search(r"\.use (/\S*/[\w:.-]+)$", statement)
+    if mounted is None:
+        return False
+    written = re.compile(rb"""["'`](?:/[^"'`\n]*)?/""" + re.escape(mounted[1].rpartition("/")[2].encode()) + rb"""["'`]""")
+    others = [file for file, _, _ in pairs if any(written.search(line) and b".use(" not in line for _, line in change.lines(file).removed)]
+    return bool(others) and not any(written.search(change.head_bytes(file) or b"") for file in others)
 
 
 _MODEL = re.compile(

@@ -103,7 +103,11 @@ def _less(file: FileChange, old: Strictness, new: Strictness) -> Iterator[Effect
             severity=Severity.MODERATE if {"strict", "check-coverage", "linter", "sonar.qualitygate.wait"} & set(off) else None,
             message=f"The check accepts what it refused before: {', '.join(off[:6])} {'is' if len(off) == 1 else 'are'} off.",
         )
-    lower = [name for name, level in new.levels.items() if level < old.levels.get(name, 2 if name in old.levels or level == 0 else 0)]
+    lower = [
+        name
+        for name, level in new.levels.items()
+        if level < old.levels.get(name, 2 if level == 0 else 0) and (name in old.levels or name not in new.raised)
+    ]  # a rule that is new and spares some paths asks for more than before
     lower += [name for name, level in old.levels.items() if level == 2 and name not in new.levels and not new.inherits]
     lower += sorted(new.ignored - old.ignored) if len(new.ignored) > len(old.ignored) else []
     lower += sorted(old.chosen - new.chosen) if len(new.chosen) < len(old.chosen) else []
@@ -111,9 +115,9 @@ def _less(file: FileChange, old: Strictness, new: Strictness) -> Iterator[Effect
         yield RULE_OFF.effect(
             subject=", ".join(lower[:6]) + (f" and {len(lower) - 6} more" if len(lower) > 6 else ""),
             path=file.path,
-            after=f"{len(lower)} rules",
+            after=f"{len(lower)} rule{'s' if len(lower) > 1 else ''}",
             severity=Severity.MODERATE if len(lower) >= MANY else None,
-            message=f"{len(lower)} {'rule is' if len(lower) == 1 else 'rules are'} switched off or lowered, so what {'it' if len(lower) == 1 else 'they'} caught now passes.",
+            message=f"{', '.join(lower[:3])}{f' and {len(lower) - 3} more rules' if len(lower) > 3 else ''} {'is' if len(lower) == 1 else 'are'} switched off or lowered, so what {'it' if len(lower) == 1 else 'they'} caught now passes.",
         )
     waived = sorted(new.waived - old.waived)
     if waived and len(new.waived) > len(old.waived):

@@ -31,7 +31,7 @@ from checks.places import Place, place_of
 from checks.readers import documents
 from checks.readers.documents import Node
 from checks.readers.schema import Sequenced, Step, sequence
-from checks.readers.sql import COMPUTED
+from checks.readers.sql import shown
 
 _ASK = Question.ALONE
 GRANTED = Rule(
@@ -129,14 +129,14 @@ def _effect(
     after: str | None = None,
 ) -> Effect:
     return rule.effect(
-        subject=subject.replace(COMPUTED, "(computed)"),
+        subject=shown(subject),
         path=step.path,
         line=step.operation.line,
-        message=message.replace(COMPUTED, "(computed)"),
+        message=shown(message),
         severity=severity,
         confidence=confidence or (None if step.operation.sure else Confidence.LIKELY),
         hazard=hazard,
-        after=None if after is None else after.replace(COMPUTED, "(computed)"),
+        after=None if after is None else shown(after),
         facts=(("table", step.operation.table),) if step.operation.table else (),
     )
 

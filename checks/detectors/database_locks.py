@@ -20,12 +20,13 @@ How large a table is, and how long other transactions hold it. Tables that the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from checks.detectors.base import Detector, Rule, together
-from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
+from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Unreadable
 from checks.readers.schema import Sequenced, Step, sequence, type_change
-from checks.readers.sql import Operation
+from checks.readers.sql import Operation, shown
 
 INDEX = Rule(
     "database-locks/index-blocks-writes",
@@ -58,11 +59,27 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     for step in found.steps:
         if step.fresh:
             continue
+        if step.operation.get("perhaps") and _other_database(change, step.path):
+            continue
         for effect in _effects(step, found):
             key = (effect.rule, effect.path, step.operation.table)
             if key not in said:
                 said.add(key)
                 yield effect
+
+
+_RAILS = re.compile(r"(?P<root>(?:.*/)?)db/(?:\w+_)?migrate/[^/]+\.rb")
+_ADAPTER = re.compile(rb"""^[ \t]*gem[ (]*["'](mysql2|trilogy|sqlite3|pg|activerecord-postgis-adapter)["']""", re.MULTILINE)
+
+
+def _other_database(change: Change, path: str) -> bool:
+    """Whether a Rails application's Gemfile names adapters and none is PostgreSQL's: the statement is then run by a database with other locks."""
+    found = _RAILS.fullmatch(path)
+    try:
+        gems = {match[1] for match in _ADAPTER.finditer(change.after.read(f"{found['root']}Gemfile") or b"")} if found else set()
+    except Unreadable:
+        return False
+    return bool(gems) and not gems & {b"pg", b"activerecord-postgis-adapter"}
 
 
 def _effects(step: Step, found: Sequenced) -> Iterator[Effect]:
@@ -74,10 +91,10 @@ def _effects(step: Step, found: Sequenced) -> Iterator[Effect]:
             None if operation.sure and not operation.get("perhaps") and operation.get("volatile") != "perhaps" else Confidence.POSSIBLE
         )
         yield rule.effect(
-            subject=operation.table or operation.subject,
+            subject=shown(operation.table) or operation.subject,
             path=step.path,
             line=operation.line,
-            message=message,
+            message=shown(message),
             severity=severity,
             confidence=confidence,
             after=operation.subject,

@@ -323,7 +323,13 @@ def _left_behind(change: Change, file: FileChange, old: Manifest, new: Manifest)
     locks = [lock for lock, owner in _LOCKS.items() if owner == name and lock in here]
     prefix = f"{folder}/" if folder else ""
     if locks and not any(prefix + lock in change.by_path for lock in locks):
-        added = sorted(name for name, _ in asked[1] - asked[0])
+        missing = asked[1] - asked[0]
+        if name == "go.mod":
+            sums = (change.after.read(prefix + "go.sum") or b"").decode("utf-8", "replace")
+            missing = {(module, wanted) for module, wanted in missing if f"{module} {wanted} " not in sums}
+        added = sorted(name for name, _ in missing)
+        if not added:
+            return
         yield BEHIND.effect(
             subject=prefix + locks[0], path=file.path, after=", ".join(added[:5]),
             message=f"{locks[0]} does not record what this asks for ({', '.join(added[:5])}), so an installation resolves it anew.",

@@ -30,9 +30,9 @@ from itertools import groupby
 
 from checks.detectors.base import Detector, Rule, not_analysed, short, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side
-from checks.readers.migrations import Back
+from checks.readers.migrations import Back, Migration, is_down, partner
 from checks.readers.schema import Sequenced, Step, sequence, type_change
-from checks.readers.sql import COMPUTED, Operation
+from checks.readers.sql import Operation, shown
 
 _ASK = Question.DESTRUCTIVE
 TABLE = Rule("migrations/table-dropped", Hazard.DATA_DESTROYED, Severity.HIGH, Reversible.NO, "A migration drops a table", _ASK)
@@ -102,6 +102,10 @@ RULES = (
     REWRITTEN, NO_BACK,
 )  # fmt: skip
 
+OLD_ENOUGH = 5
+"""Older migrations without a way down that make a rule."""
+OLDER = 200
+"""Older migrations that are asked for theirs."""
 MANY = 6
 """Effects of one rule in one file that are still said one by one."""
 
@@ -120,7 +124,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         more = f", and {len(items) - 1} more statements" if len(items) > 1 else ""
         yield not_analysed(path, f"{items[0].why}: {items[0].text}{more}", items[0].line, severity=Severity.MODERATE)
     yield from _rewritten(found)
-    yield from _no_way_back(found, effects)
+    yield from _no_way_back(change, found, effects)
 
 
 def _effects(step: Step, found: Sequenced) -> Iterable[Effect]:
@@ -150,7 +154,7 @@ def _effect(
         subject=operation.subject,
         path=step.path,
         line=operation.line,
-        message=message.replace(COMPUTED, "(computed)"),
+        message=shown(message),
         severity=severity,
         confidence=confidence or (None if operation.sure else Confidence.LIKELY),
         before=before,
@@ -325,6 +329,14 @@ def _required(step: Step, found: Sequenced) -> Iterator[Effect]:
     old = found.definition(step.path, operation) if operation.get("with type") else None
     if (old is None and operation.get("with type")) or (old is not None and (old.get("required") or old.verb == "type")):
         return
+    if operation.get("default"):
+        yield _effect(
+            REQUIRED,
+            step,
+            f"The column {operation.subject} becomes required: writers that put in an explicit NULL fail, the others get its default.",
+            severity=Severity.LOW,
+        )
+        return
     yield _effect(
         REQUIRED, step, f"The column {operation.subject} becomes required: writers that leave it empty fail.", severity=_proven(step, found)
     )
@@ -442,18 +454,40 @@ def _rewritten(found: Sequenced) -> Iterator[Effect]:
 _WORDS = {Back.MISSING: "has no way down", Back.EMPTY: "has an empty way down", Back.RAISES: "refuses to go down"}
 
 
-def _no_way_back(found: Sequenced, effects: Sequence[Effect]) -> Iterator[Effect]:
+def _no_way_back(change: Change, found: Sequenced, effects: Sequence[Effect]) -> Iterator[Effect]:
     heavy = {effect.path for effect in effects if effect.severity.rank >= Severity.MODERATE.rank}
+    groups: dict[tuple[Back, bool], list[Migration]] = {}
     for migration in found.new:
-        if migration.back in _WORDS and any(operation.verb not in ("set", "insert") for operation in migration.up):
+        if migration.back not in _WORDS or all(operation.verb in ("set", "insert") for operation in migration.up):
+            continue
+        if migration.path not in heavy and migration.back is Back.MISSING and _forward_only(change, migration.path):
+            continue
+        groups.setdefault((migration.back, migration.path in heavy), []).append(migration)
+    for (back, weighs), members in groups.items():
+        many = len(members) > MANY
+        for migration in members[:1] if many else members:
             yield NO_BACK.effect(
-                subject=migration.path,
+                subject=f"{len(members)} migrations" if many else migration.path,
                 path=migration.path,
                 line=migration.back_line,
-                severity=Severity.MODERATE if migration.path in heavy else None,
-                after=migration.back.value,
-                message=f"This migration {_WORDS[migration.back]}: the framework cannot undo it.",
+                severity=Severity.MODERATE if weighs else None,
+                after=back.value,
+                message=f"{f'Each of {len(members)} migrations' if many else 'This migration'} {_WORDS[back]}: the framework cannot undo it.",
             )
+
+
+def _forward_only(change: Change, path: str) -> bool:
+    """Whether the older migrations beside one whose way down is a file of its own have no such file either, as a rule of the project."""
+    if partner(path) is None:
+        return False
+    folder, _, name = path.rpartition("/")
+    if name == "up.sql":
+        above = folder.rpartition("/")[0]
+        older = [f"{above}/{one}/up.sql" for one, entry in change.before.list(above).items() if entry.is_directory][:OLDER]
+        older = [one for one in older if change.before.entry(one) is not None]
+    else:
+        older = [f"{folder}/{one}" for one in change.before.list(folder) if partner(one) and not is_down(one)]
+    return len(older) >= OLD_ENOUGH and not any(change.before.entry(partner(one) or "") for one in older)
 
 
 DETECTOR = Detector(name="migrations", title="Database migrations", rules=RULES, detect=detect, group=together)

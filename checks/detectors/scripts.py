@@ -3,7 +3,8 @@
 ## What it detects
 In shell scripts, makefiles, `scripts` of package.json, `RUN` of Dockerfiles and steps of workflows: a command that deletes data or
 infrastructure and was not there; the condition, the dry run or the question that stood before such a command, gone; a script that no longer
-stops at the first error; a script from the network that is run as it comes (of an image build, the image's own page tells).
+stops at the first error; a protection of the machine (kernel hardening, SELinux, AppArmor, the firewall, the audit log) that is switched off; a
+script from the network that is run as it comes (of an image build, the image's own page tells).
 
 ## Why it matters
 A script runs with all the rights of whoever starts it, and nobody sees a plan first.
@@ -29,7 +30,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.access.destruction import DATA, Harm, Skip, download_run, dry, harm, skips
+from checks.access.destruction import DATA, Harm, Skip, download_run, dry, harm, skips, unguards
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Unreadable
 from checks.places import Place, place_of
@@ -76,7 +77,14 @@ UNSTOPPED = Rule(
 DOWNLOADED = Rule(
     "scripts/download-run", Hazard.SUPPLY_CHANGED, Severity.LOW, Reversible.PARTLY, "A script from the network is run as it comes"
 )
-RULES = (DATA_LOST, RESOURCE_LOST, UNGUARDED, UNASKED, UNSTOPPED, DOWNLOADED)
+EXPOSED = Rule(
+    "scripts/machine-unprotected",
+    Hazard.PROTECTION_REMOVED,
+    Severity.MODERATE,
+    Reversible.YES,
+    "A protection of the machine is switched off",
+)
+RULES = (DATA_LOST, RESOURCE_LOST, UNGUARDED, UNASKED, UNSTOPPED, DOWNLOADED, EXPOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
             yield from _harms(part, old, had)
             yield from _questions(part, old)
             yield from _errors(part, old)
+            yield from _unprotected(part, before)
             if part.named.kind != "image":  # what an image build fetches is told of the image
                 yield from _downloads(part, told, had)
 
@@ -301,6 +310,28 @@ def _errors(part: _Part, old: _Part | None) -> Iterator[Effect]:
 
 def _sources(found: Script) -> bool:
     return any(command.name in ("source", ".") for command in found.commands)
+
+
+# Protections of the machine
+
+
+def _unprotected(part: _Part, before: Sequence[_Part]) -> Iterator[Effect]:
+    """What a script newly switches off on the machine it runs on. A machine that a pipeline borrows for one run loses less."""
+    had = {what for other in before for command in other.script.commands if (what := unguards(command))}
+    told: dict[str, Command] = {}
+    for command in part.script.commands:
+        if (what := unguards(command)) and what not in had:
+            told.setdefault(what, command)
+    if told:
+        first = next(iter(told.values()))
+        yield EXPOSED.effect(
+            subject=f"{_where(part)}: {', '.join(told)}",
+            path=part.path,
+            line=first.line,
+            after=first.text(100),
+            severity=Severity.LOW if part.named.kind in ("step", "image") else None,
+            message=f"{_where(part)[0].upper()}{_where(part)[1:]} now switches off {' and '.join(list(told)[:3])}, which protects the machine it runs on.",
+        )
 
 
 # Downloads

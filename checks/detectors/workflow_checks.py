@@ -30,12 +30,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.access.checks import BUILD, SCAN, SIGN, STYLE, TEST, Check, checks_in, is_check, ships
+from checks.access.checks import BUILD, RUNNERS, SCAN, SIGN, STYLE, TEST, Check, checks_in, is_check, ships
 from checks.access.workflows import both_sides, deploys
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
 from checks.readers.expression import conjuncts
-from checks.readers.shell import script
+from checks.readers.shell import Command, script
 from checks.readers.workflow import Both, Job, Pair, Step, Workflow
 
 GONE = Rule(
@@ -196,6 +196,8 @@ def _replaced(item: _Lost, gained: list[tuple[Both, Pair, Check, Step]]) -> bool
             return True
         if check.kind == item.check.kind and (both is item.both or item.both.after is None):
             return True
+        if pair is item.pair and check.tool in RUNNERS and item.check.kind in (STYLE, BUILD):
+            return True  # a task of its own, which runs more than its name tells
     # The step stands, and now does its work in another way (a script, an action of the repository).
     return item.pair.new is not None and any(
         _same_step(step, item.step) and step.body != item.step.body and (step.run or step.uses) and not _emptied(step)
@@ -482,13 +484,18 @@ def _exits(step: Step) -> dict[str, int]:
         commands = script(step.run, "", step.run_line).commands
     except Unreadable:
         return {}
+    ends = {command.function for command in commands if command.function and _fails(command) and not command.guards}
     return {
         guard: command.line
         for command in commands
-        if command.words[:1] == ("exit",) and command.words[1:] not in ((), ("0",))
+        if _fails(command) or command.name in ends
         for guard in command.guards[-1:]
         if _WHO.search(guard)
     }
+
+
+def _fails(command: Command) -> bool:
+    return command.words[:1] == ("exit",) and command.words[1:] not in ((), ("0",))
 
 
 _WHO = re.compile(r"author|actor|\buser\b|sender|member|collaborator|permission|owner|trusted|login", re.I)

@@ -29,6 +29,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from checks.access.checks import ships
 from checks.access.workflows import (
     ALL,
     PRIVILEGED,
@@ -138,20 +139,24 @@ def _reached(both: Both, after: Workflow, moved: Counter[str]) -> Iterator[Effec
     if both.before is None:
         yield _told(both, after, [pair for pair, _ in gained], frozenset(name for _, names in gained for name in names), held)
         return
+    together: dict[frozenset[str], list[Pair]] = {}
     for pair, names in gained:
-        yield _told(both, after, [pair], names, held)
+        together.setdefault(names, []).append(pair)
+    for names, jobs in together.items():
+        yield _told(both, after, jobs, names, held)
 
 
 def _told(both: Both, after: Workflow, pairs: Sequence[Pair], names: frozenset[str], held: frozenset[str]) -> Effect:
     jobs = [pair.new for pair in pairs if pair.new is not None]
-    ids = ", ".join(job.id for job in jobs[:5])
+    ids = ", ".join(job.id for job in jobs[:5]) + (f" and {len(jobs) - 5} more" if len(jobs) > 5 else "")
     foreign = sorted({step.action for job in jobs for step in job.steps if third_party(step.uses) and _secrets_of(step) & names})
     dropped = sorted(frozenset(name for pair in pairs for name in _of(pair.before, pair.old) - _of(after, pair.new)))
     exposed = after.events & PRIVILEGED and not all(gates(job.condition) or job.environment for job in jobs)
     known = names <= held or (len(dropped) >= len(names) and not exposed)
-    severity = Severity.HIGH if exposed and not known else Severity.LOW if known else Severity.MODERATE
+    plain = all(_IDENTIFIES.search(name) and not _OPENS.search(name) for name in names)
+    severity = Severity.LOW if known or plain else Severity.HIGH if exposed else Severity.MODERATE
     listed = ", ".join(sorted(names)[:6]) + (" and more" if len(names) > 6 else "")
-    whom = f", and the action {', '.join(foreign[:3])} is given it" if foreign else ""
+    whom = f", and {_given_to(foreign[:3])} given {'it' if len(names) == 1 else 'some of them'}" if foreign else ""
     return REACHES.effect(
         subject=f"job {ids}",
         path=both.path,
@@ -159,9 +164,22 @@ def _told(both: Both, after: Workflow, pairs: Sequence[Pair], names: frozenset[s
         before=", ".join(dropped[:6]) or None,
         after=listed,
         severity=severity,
-        message=f"{'The secret' if len(names) == 1 else 'The secrets'} {listed} now {'reaches' if len(names) == 1 else 'reach'} the job {ids}{whom}.",
+        message=f"{'The secret' if len(names) == 1 else 'The secrets'} {listed} now {'reaches' if len(names) == 1 else 'reach'} the job{'s' if len(jobs) > 1 else ''} {ids}{whom}.",
         facts=environment_fact(jobs),
     )
+
+
+_IDENTIFIES = re.compile(
+    r"(?:^|_)(?:PROJECT|ORG|ORGANI[SZ]ATION|TEAM|TENANT|ACCOUNT|SUBSCRIPTION|CLIENT|APP|APPLICATION|POOL|DISTRIBUTION|ZONE|ROLE)_?(?:ID|IDS|NAME|NUMBER|ARN|SLUG)$"
+    r"|(?:^|_)(?:REGION|LOCATION|BUCKET|CLUSTER|NAMESPACE|ENVIRONMENT|HOST|HOSTNAME|DOMAIN|ENDPOINT|REGISTRY|REPOSITORY|USERNAME|USER|EMAIL|ARN|PORT)$"
+    r"|(?:^|_)(?:API|BASE|SERVER|SITE|APP|INSTANCE|SERVICE)_?URL$|(?:^|_)WORKLOAD_IDENTITY_PROVIDER$"
+)
+"""Names of what says where or who and lets nobody in: ids, places, user names, plain addresses."""
+_OPENS = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CRED|CERT|PRIVATE|WEBHOOK|JSON|DSN|SIGN|AUTH_|_AUTH$")
+
+
+def _given_to(actions: Sequence[str]) -> str:
+    return f"the action{'s' if len(actions) > 1 else ''} {', '.join(actions)} {'are' if len(actions) > 1 else 'is'}"
 
 
 def _line(file: Workflow, jobs: Sequence[Job], names: frozenset[str]) -> int:
@@ -251,6 +269,8 @@ def _environments(both: Both) -> Iterator[Effect]:
         old, new = pair.old, pair.new
         if old is None or new is None or not old.environment or old.environment == new.environment or (new.uses and not old.uses):
             continue
+        if not new.environment and not ships(new) and any(_takes_over(other, old, new) for other in both.jobs):
+            continue
         was, now = environment_of(old.environment), environment_of(new.environment)
         if new.environment and ("${{" in old.environment + new.environment or was is not Environment.PRODUCTION or now is was):
             continue
@@ -271,6 +291,16 @@ def _environments(both: Both) -> Iterator[Effect]:
             else Severity.MODERATE,
             message=f"The job {new.id} no longer runs in the environment {old.environment}, so its reviewers, waiting time and branch rules no longer hold it back.",
         )
+
+
+def _takes_over(other: Pair, old: Job, new: Job) -> bool:
+    """Whether a job that is new waits for what became of the old one and runs in its environment: the job was cut in two."""
+    return (
+        other.old is None
+        and other.new is not None
+        and other.new.environment == old.environment
+        and (new.id in other.new.needs or ships(other.new))
+    )
 
 
 # Machines

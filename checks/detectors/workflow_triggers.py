@@ -31,7 +31,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.access.checks import ships
 from checks.access.workflows import (
+    DEPLOY_WORD,
     PRIVILEGED,
     STRANGERS,
     WRITE,
@@ -45,7 +47,8 @@ from checks.access.workflows import (
     untrusted,
 )
 from checks.detectors.base import Detector, Rule, together
-from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
+from checks.model import Change, Confidence, Effect, Environment, FileChange, Hazard, Reversible, Severity
+from checks.places import environment_of
 from checks.readers.expression import Expression, conjuncts, expressions
 from checks.readers.workflow import Both, Job, Pair, Step, Trigger, Workflow
 
@@ -399,7 +402,7 @@ def _automatic(both: Both, after: Workflow) -> Iterator[Effect]:
     if before is None or before.events - {"workflow_call"} != _BY_HAND:
         return
     new = [trigger for trigger in after.triggers if trigger.name in _BY_ITSELF]
-    found = [pair.new for pair in both.jobs if pair.old and pair.new and deploys(pair.new) and not _only_by_hand(pair.new)]
+    found = [pair.new for pair in both.jobs if pair.old and pair.new and _delivers(pair.new) and not _only_by_hand(pair.new)]
     jobs = [job.id for job in found]
     if new and jobs:
         yield AUTOMATIC.effect(
@@ -411,6 +414,11 @@ def _automatic(both: Both, after: Workflow) -> Iterator[Effect]:
             severity=None if any(job.environment or "deploy" in job.id.lower() for job in found) else Severity.MODERATE,
             message=f"{', '.join(jobs[:4])} ran only when a person started it; now {' and '.join(trigger.name for trigger in new)} starts it too.",
         )
+
+
+def _delivers(job: Job) -> bool:
+    """Whether the job delivers something: by what it does, or by an environment that has the name of one; other environments only hold secrets."""
+    return ships(job) or environment_of(job.environment) is not Environment.UNKNOWN or bool(DEPLOY_WORD.search(job.environment))
 
 
 def _only_by_hand(job: Job) -> bool:

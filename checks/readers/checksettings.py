@@ -40,6 +40,8 @@ class Strictness:
     """Single results of a scanner that are let pass."""
     inherits: bool = False
     """Takes more from another file, which may say what this one does not."""
+    raised: frozenset[str] = frozenset()
+    """Rules that are an error somewhere in the file, whatever else is said of them for some paths."""
 
 
 NOTHING = Strictness()
@@ -302,6 +304,7 @@ def _script(data: bytes, path: str) -> Strictness:
     root = syntax.tree(data, path, language).root_node
     thresholds: dict[str, float] = {}
     levels: dict[str, int] = {}
+    raised: set[str] = set()
     for node in syntax.walk(root, lambda node: node.type != "comment"):
         if node.type != "pair":
             continue
@@ -319,7 +322,8 @@ def _script(data: bytes, path: str) -> Strictness:
             level = _LEVEL.get(syntax.text(inner).strip("\"'").lower())
             if level is not None:
                 levels[key] = min(level, levels.get(key, 2))
-    return Strictness(thresholds, levels=levels, inherits=True)
+                raised |= {key} if level == 2 else set()
+    return Strictness(thresholds, levels=levels, inherits=True, raised=frozenset(raised))
 
 
 def _above(node: Node) -> Iterator[str]:

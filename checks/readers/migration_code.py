@@ -229,6 +229,9 @@ def _rails_call(call: Value) -> Iterator[Made]:
         yield from _rails_table(joined, call.body, creating=True)
     elif name == "change_table":
         yield from _rails_table(table, call.body, creating=False)
+        for inner in walk(call.body):
+            if inner.kind == "call" and inner.receiver is None:
+                yield from _rails_call(inner)
     elif name == "remove_column":
         yield _op("drop", "column", table, second, line, there)
     elif name == "remove_columns":
@@ -256,7 +259,8 @@ def _rails_call(call: Value) -> Iterator[Made]:
         kind = _rails_type(call.arg(2), call)
         yield _op("type", "column", table, second, line, ("to", kind))
         if (null := call.option("null")) is not None and null.false:
-            yield _op("required", "column", table, second, line)
+            default = call.option("default")
+            yield _op("required", "column", table, second, line, ("default", "" if default is None or default.null else "set"))
     elif name == "change_column_null" and (null := call.arg(2)) is not None:
         yield _op("required" if null.false else "optional", "column", table, second, line)
     elif name == "change_column_default":

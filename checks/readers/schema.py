@@ -7,11 +7,11 @@ before is looked up in the older migrations beside the new ones, and only in tho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from checks.model import Change, FileChange, Tree, Unreadable
-from checks.readers.migrations import Migration, framework_of, is_down, partner, read, version_of
+from checks.readers.migrations import Back, Migration, framework_of, is_down, partner, read, version_of
 from checks.readers.sql import Operation, Unread, name_of
 
 OLDER = 600
@@ -67,6 +67,7 @@ def sequence(change: Change, files: Iterable[FileChange]) -> Sequenced:
     history = History(change.before)
     out = Sequenced(history=history)
     planned: list[tuple[Migration, Sequence[Operation]]] = []
+    own: dict[str, frozenset[str]] = {}
     known: Counter[tuple[object, ...]] = Counter()
     for file in sorted(files, key=lambda file: version_of(file.path)):
         before, after = _side(change, file, old=True, out=out), _side(change, file, old=False, out=out)
@@ -109,12 +110,19 @@ def sequence(change: Change, files: Iterable[FileChange]) -> Sequenced:
             out.rewritten.append(Rewritten(file.path, "edited", before.up, after.up))
         if added:
             planned[-1] = (after, tuple(added))
-            out.new.append(Migration(after.path, after.framework, tuple(added), (), after.back, after.back_line, after.down))
+            own[after.path] = _tables(before.up) & _tables(after.up)
+            back = Back.NEVER if after.back is before.back else after.back
+            out.new.append(Migration(after.path, after.framework, tuple(added), (), back, after.back_line, after.down))
     folders: dict[str, list[tuple[Migration, Sequence[Operation]]]] = {}
     for migration, ups in planned:
         folders.setdefault(folder_of(migration.path), []).append((migration, ups))
-    out.steps = [step for members in folders.values() for step in _fold(history, members, known)]
+    out.steps = [step for members in folders.values() for step in _fold(history, members, known, own)]
     return out
+
+
+def _tables(operations: Iterable[Operation]) -> frozenset[str]:
+    """The tables that some operations create."""
+    return frozenset(operation.name for operation in operations if operation.verb == "create" and operation.kind == "table")
 
 
 def folder_of(path: str) -> str:
@@ -184,7 +192,13 @@ class _Fresh:
         return table in tables or any(not table or not other or same_name(table, other) for other in tables)
 
 
-def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operation]]], known: Counter[tuple[object, ...]]) -> Iterator[Step]:
+def _fold(
+    history: History,
+    planned: Sequence[tuple[Migration, Sequence[Operation]]],
+    known: Counter[tuple[object, ...]],
+    own: Mapping[str, frozenset[str]],
+) -> Iterator[Step]:
+    """The steps of one folder's migrations. `own`: the tables that an edited migration made already at base, by its path."""
     flat = [(migration, operation) for migration, ups in planned for operation in ups]
     swapped = _swapped([operation for _, operation in flat])
     made_later: dict[tuple[str, str], list[int]] = {}
@@ -203,8 +217,9 @@ def _fold(history: History, planned: Sequence[tuple[Migration, Sequence[Operatio
             if operation.verb == "create":
                 _note(fresh, operation)
             continue
-        is_fresh = bool(table) and fresh.table(table)
-        if is_fresh and table not in fresh.tables:
+        # Where an edited migration has run it does not run again, and where it has not its own tables are still empty.
+        is_fresh = bool(table) and (fresh.table(table) or table in own.get(migration.path, ()))
+        if is_fresh and table not in fresh.tables and table not in own.get(migration.path, ()):
             # Made under another schema's name: the same table only if no older one has this name.
             is_fresh = history.definition(migration.path, Operation("create", "table", table, table, 0)) is None
         if kind in _MEMBERS or kind not in ("table", "rows"):

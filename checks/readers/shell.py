@@ -341,8 +341,9 @@ class _Walker:
         parts = list(node.named_children)
         for at, part in enumerate(parts):
             after = self.first_words(parts[at + 1]) if at + 1 < len(parts) else []
-            name = (_unwrapped(tuple(after))[0] or tuple(after))[:1] if after else ()
-            self.walk(part, replace(context, into=name[0].rpartition("/")[2] if name else context.into), depth)
+            words = (_unwrapped(tuple(after))[0] or tuple(after)) if after else ()
+            into = words[0].rpartition("/")[2] if words else context.into
+            self.walk(part, replace(context, into="" if into in SHELLS and words and _has_program(words) else into), depth)
 
     def negated(self, node: Any, context: _Context, depth: int) -> None:
         for child in node.named_children:
@@ -442,6 +443,26 @@ _VISITS: dict[str, Any] = {
 
 _SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash"})
 SHELLS = _SHELLS | {"python", "python3", "node", "perl", "ruby", "source"}
+
+
+def _has_program(words: tuple[str, ...]) -> bool:
+    """Whether an interpreter is given its program in its arguments, so that what is piped into it is only data."""
+    shell = words[0].rpartition("/")[2] in _SHELLS
+    skip = False
+    for word in words[1:]:
+        if skip:
+            skip = False
+        elif word in ("-", "/dev/stdin", "--") or (shell and re.fullmatch(r"-[a-z]*s[a-z]*", word)):
+            return False
+        elif shell and re.fullmatch(r"[-+][a-zA-Z]*o", word):
+            skip = True
+        elif re.fullmatch(r"-[a-zA-Z]*c" if shell else r"-[a-zA-Z]*[cem]|-[enp]\S*|--(?:eval|print)(?:=.*)?", word) or not word.startswith(
+            ("-", "+")
+        ):
+            return True
+    return False
+
+
 """Commands that run what is piped into them."""
 _BRACED = re.compile(r"\$\{(\w+)\}")
 

@@ -31,6 +31,11 @@ NESTED = 3
 """Levels of SQL inside strings inside SQL that are looked into."""
 
 
+def shown(text: str) -> str:
+    """`text` with what stands for a name put together at run time written for people."""
+    return text.replace(COMPUTED, "(computed)").replace("{{computed}}", "(computed)")
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing a statement does."""
@@ -56,8 +61,8 @@ class Operation:
     def subject(self) -> str:
         """The object's name as a person would say it."""
         if not self.table or self.table == self.name:
-            return self.name.replace(COMPUTED, "(computed)")
-        return (f"{self.table}.{self.name}" if self.name else self.table).replace(COMPUTED, "(computed)")
+            return shown(self.name)
+        return shown(f"{self.table}.{self.name}" if self.name else self.table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING
 
 from checks.model import Unreadable
 from checks.readers import syntax, text_of
-from checks.readers.syntax import LIMIT, language_of, line, text
+from checks.readers.syntax import language_of, line, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 MANY = 5000
 """Cases of one file that are read."""
+BRACES = 4 << 20
+"""Bytes of a file that is read by its braces alone, which costs little: suites with their expected output grow large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def suite(data: bytes, path: str) -> Suite:
     """The test cases of a file; none for a language that is not read here. Raises `Unreadable`."""
     language = language_of(path)
     if language is None:
-        return _by_braces(text_of(data, path, LIMIT), path)
+        return _by_braces(text_of(data, path, BRACES), path)
     root = syntax.tree(data, path, language).root_node
     if language == "python":
         return _python(root)
@@ -478,7 +480,7 @@ _FORMS = {
         re.compile(r"#\[\s*(?:\w+::)*(?:test|rstest|test_case|wasm_bindgen_test|proptest)\b"),
         re.compile(r"#\[\s*ignore\b"),
         re.compile(r"(?:assert\w*|expect\w*|panic)!?\s*\("),
-        literals=r"'(?:\\[^\n']{1,9}|[^\\'\n])'|(?<!\w)(?:b|c)?r(?P<fence>#{0,9})\".*?(?:\"(?P=fence)|\Z)",
+        literals=r"'(?:\\[^\n']{1,9}|[^\\'\n])'|(?<!\w)(?:b|c)?r(?P<fence>#{0,9})\".*?(?:\"(?P=fence)|\Z)|\"(?:\\.|[^\"\\])*(?:\"|\Z)",
     ),
     ".php": _Form(
         re.compile(r"(?P<marks>(?:#\[[^\]\n]*\]\s*)*)(?:(?:public|protected|final|static)\s+)*function\s+(?P<name>\w+)\s*\("),

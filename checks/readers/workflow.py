@@ -311,7 +311,7 @@ def _job(job_id: str, line: int, node: Node, path: str) -> Job:
         matrix_line=matrix.line if matrix else line,
         matrix_dynamic=matrix is not None and (matrix.is_scalar or any(not values.is_list for _, values in matrix.entries())),
         env=_pairs(node.get("env")),
-        uses=_text(node.get("uses")),
+        uses=_uses(node),
         uses_line=node.key_line("uses"),
         with_=_pairs(node.get("with")),
         secrets=_pairs(secrets) if secrets is not None and secrets.is_map else (),
@@ -322,6 +322,12 @@ def _job(job_id: str, line: int, node: Node, path: str) -> Job:
         outputs=_pairs(node.get("outputs")),
         body=digest(node),
     )
+
+
+def _uses(node: Node) -> str:
+    """What an item uses. `$/…` names the workflow's own repository at its own commit: the same as `./…` (docs.github.com, workflow syntax)."""
+    text = _text(node.get("uses")).strip()
+    return "./" + text[2:] if text.startswith("$/") else text
 
 
 def _steps(node: Node | None, path: str) -> tuple[Step, ...]:
@@ -342,7 +348,7 @@ def _step(index: int, node: Node) -> Step:
         index=index,
         id=_text(node.get("id")),
         name=_text(node.get("name")),
-        uses=_text(node.get("uses")).strip(),
+        uses=_uses(node),
         uses_line=node.key_line("uses"),
         run=_text(run),
         run_line=text_line(run) if run is not None else 0,
