@@ -21,6 +21,8 @@ COMMITS = 1000
 """Commits between merge base and head that are read."""
 FILES = 50_000
 """Changed files that are judged; more is said."""
+LISTING = 64 << 20
+"""Bytes of the list of changed files: some 400,000 of them. A longer one is not read to its end."""
 
 
 class RepositoryError(Exception):
@@ -133,7 +135,7 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
     history = None
     if chain is None:
         history = start(git_dir, "rev-list", f"--max-count={COMMITS}", span.head, f"^{span.merge_base}", "--")
-    files = raw_records(collect(listing, "diff-tree"))
+    files = raw_records(collect(listing, "diff-tree", limit=LISTING))
     unlisted = f"{len(files):,} files changed; the first {FILES:,} are judged" if len(files) > FILES else None
     files = files[:FILES]
     before = GitTree(objects, span.merge_base, {file.path: file.old for file in files})

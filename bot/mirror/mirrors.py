@@ -21,6 +21,12 @@ from bot.mirror.runner import GitError, environment
 
 FETCH_SECONDS = 600
 """How long one fetch may take."""
+FETCH_MEMORY = 6 << 30
+"""Bytes of address space of each process of a fetch: packs are mapped into memory, so this is more than is ever in use."""
+SMALLEST = 1 << 20
+"""Bytes that a fetch may write in any case, however little the quota leaves."""
+_BOUNDED = 'ulimit -v "$1" && ulimit -f "$2" && ulimit -t "$3" && ulimit -c 0 && shift 3 && exec "$@"'
+"""A shell's whole work here: bounds for what it becomes. The words of git are arguments, never part of this text."""
 
 _ASK = """#!/bin/sh
 exec cat "$INTERLOCK_TOKEN_FILE"
@@ -72,7 +78,7 @@ class Mirrors:
             new = not (path / "HEAD").exists()
             if new:
                 shutil.rmtree(path, ignore_errors=True)
-                _git(self._directory, ["git", "init", "--quiet", "--bare", "--template=", str(path)], environment())
+                self._git(self._directory, ["git", "init", "--quiet", "--bare", "--template=", str(path)], environment())
             words = [f"+{theirs}:{ours}" for theirs, ours in refs]
             self._bring(path, address, token, ["--filter=blob:none", "--end-of-options", "origin", *words])
             os.utime(path)
@@ -94,7 +100,7 @@ class Mirrors:
         options = [word for setting in remote for word in ("-c", setting)]
         with tempfile.TemporaryDirectory(prefix="interlock-") as folder:
             try:
-                _git(
+                self._git(
                     path,
                     ["git", *_FETCH, *options, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *words],
                     environment(_ask_for(token, Path(folder))),
@@ -102,6 +108,20 @@ class Mirrors:
             except GitError as error:
                 self._clean(path)
                 raise GitError(_masked(str(error), token)) from None
+
+    def _git(self, folder: Path, words: list[str], variables: dict[str, str]) -> None:
+        """Run git to its end through GitPython, within bounds and with no other environment. Raises `GitError` with git's last words."""
+        from git import Git, GitCommandError
+
+        # GitPython hands our whole environment down, so git is started by `env -i`; no value of `variables` is a secret.
+        bounds = [str(FETCH_MEMORY >> 10), str(max(SMALLEST, self._quota) >> 9), str(FETCH_SECONDS)]
+        clean = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "/bin/sh", "-c", _BOUNDED, "sh", *bounds, *words]
+        try:
+            Git(folder).execute(clean, env=_hidden(), kill_after_timeout=FETCH_SECONDS, start_new_session=True)
+        except GitCommandError as error:
+            raise GitError(
+                f"git {next(word for word in words if word in ('init', 'fetch'))} failed: {_last_line(str(error.stderr))}"
+            ) from None
 
     def evict(self) -> int:
         """Remove the mirrors used longest ago until all fit the quota, the newest never; how many went."""
@@ -122,16 +142,6 @@ class Mirrors:
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime < FETCH_SECONDS:
                     leftover.unlink()
-
-
-def _git(folder: Path, words: list[str], variables: dict[str, str]) -> None:
-    """Run git to its end through GitPython. Raises `GitError` with git's last words."""
-    from git import Git, GitCommandError
-
-    try:
-        Git(folder).execute(words, env={**_hidden(), **variables}, kill_after_timeout=FETCH_SECONDS, start_new_session=True)
-    except GitCommandError as error:
-        raise GitError(f"git {next(word for word in words if word in ('init', 'fetch'))} failed: {_last_line(str(error.stderr))}") from None
 
 
 def _masked(words: str, token: str) -> str:
