@@ -118,6 +118,9 @@ class Sandbox:
             self._idle.put(worker)
 
 
+_TREES = ("before", "after", "tip", "merged")
+
+
 class _Ended(Exception):
     def __init__(self, group: str, why: str) -> None:
         super().__init__(why)
@@ -191,9 +194,10 @@ class _Worker:
 
         self.reviews += 1
         self._group = ""
-        trees = {name: cast(GitTree, getattr(change, name)) for name in ("before", "after", "tip")}
+        trees = {name: cast(GitTree, getattr(change, name)) for name in _TREES if getattr(change, name) is not None}
         handles: dict[str, Any] = {name: _Handle(tree.commit, tree.known) for name, tree in trees.items()}
-        objects = trees["after"].objects
+        # Where there is a merged tree, its copy of the objects knows all the others' too.
+        objects = trees.get("merged", trees["after"]).objects
         self._send(pickle.dumps(_Job(replace(change, counted=nothing_counted, **handles), policy, left_out, seconds, whole)))
         while True:
             message = self._receive(wall)
@@ -388,9 +392,10 @@ def work(memory: int, prepare: str) -> None:
         asked = cast(Objects, _Asked(wire, job.change.repository))
         trees: dict[str, Tree] = {}
         try:
-            for name in ("before", "after", "tip"):
-                handle = cast(_Handle, getattr(job.change, name))
-                trees[name] = GitTree(asked, handle.commit, handle.known)
+            for name in _TREES:
+                handle = cast("_Handle | None", getattr(job.change, name))
+                if handle is not None:
+                    trees[name] = GitTree(asked, handle.commit, handle.known)
             watch = _Told(wire, job)
             change = replace(job.change, **trees)  # type: ignore[arg-type]  # the three trees
             asked.contents(entry.oid for file in change.files for entry in (file.old, file.new) if entry is not None and entry.is_file)

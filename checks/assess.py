@@ -165,6 +165,9 @@ def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Chan
         else:
             try:
                 proof = prove(by_id[effect], change, effects)
+                if proof is not None and proof.status is Status.MET and change.landed is not None:
+                    # What holds at head must hold for what lands too.
+                    proof = prove(by_id[effect], change.landed, effects) or proof
             except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - a crash proves nothing
                 proof = unknown(f"the search for it failed with {type(error).__name__}")
         if proof is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from checks.detectors import REGISTER, load
-from checks.detectors.base import FREE, Watch, run
-from checks.model import Change, Effect, FileChange
+from checks.detectors.base import FREE, Watch, not_analysed, run
+from checks.model import Change, Effect, FileChange, Severity
 from checks.patterns import any_of
 
 
@@ -17,7 +18,28 @@ def detectors_for(path: str) -> tuple[str, ...]:
 
 
 def effects_of(change: Change, only: str | None = None, watch: Watch = FREE) -> tuple[Effect, ...]:
-    """All effects of `change` before environments are filled in, each once, in the register's order (`only`: one detector's)."""
+    """All effects of `change` before environments are filled in, each once, in the register's order (`only`: one detector's).
+
+    Where the base branch moved on meanwhile, what the merge does beyond that is told too, in words that say so.
+    """
+    found = _effects_of(change, only, watch)
+    if change.landed is not None:
+        known = {(effect.rule, effect.path, effect.subject): effect.severity.rank for effect in found}
+        more = _effects_of(change.landed, only, watch)
+        found += tuple(_together(one) for one in more if one.severity.rank > known.get((one.rule, one.path, one.subject), -1))
+    elif change.unmerged and change.files and only is None:
+        why = f"the base branch moved on, and what both give together is not known: {change.unmerged}"
+        found += (not_analysed(change.files[0].path, why, severity=Severity.LOW),)
+    return found
+
+
+def _together(effect: Effect) -> Effect:
+    """An effect that neither side has alone."""
+    words = f"{effect.message.rstrip('.')}, together with what the base branch gained since this branch left it."
+    return replace(effect, message=words, facts=(*effect.facts, ("together", "yes")))
+
+
+def _effects_of(change: Change, only: str | None, watch: Watch) -> tuple[Effect, ...]:
     woken: dict[str, list[FileChange]] = {}
     for file in change.files:
         names = dict.fromkeys(detectors_for(file.path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol
@@ -306,6 +306,19 @@ class Change:
     """Gives the lines added and removed: counted beside the analysis, asked for at its end."""
     unlisted: str | None = None
     """Why the list of files is not whole, if it is not."""
+    merged: Tree | None = None
+    """The tree that a merge into the tip of the base branch gives, where that branch moved on near what this touches; else None."""
+    landing: tuple[FileChange, ...] = ()
+    """What differs between that tip and that tree."""
+    unmerged: str | None = None
+    """Why that tree is not known, if it should be and is not."""
+
+    @cached_property
+    def landed(self) -> Change | None:
+        """This change as it would land: from the tip of the base branch to the merged tree. None where that is no other change."""
+        if self.merged is None:
+            return None
+        return replace(self, merge_base=self.base, files=self.landing, before=self.tip, after=self.merged, merged=None, landing=())
 
     @cached_property
     def by_path(self) -> Mapping[str, FileChange]:

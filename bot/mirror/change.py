@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from bot.mirror.landing import Landing, landing
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError, collect, is_oid, run, start
 from checks.model import Change, Commit, Entry, FileChange, Pull
@@ -151,6 +152,7 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
     if history is not None:
         chain = tuple(map(objects.commit, collect(history, "rev-list").decode("ascii").split()))
     commits = tuple(replace(commit, note=_note(objects, commit.sha)) if noted else commit for commit in chain or ())
+    moved = landing(objects, span.merge_base, span.base, span.head, files) if span.base != span.merge_base else Landing()
     return Change(
         repository=repository,
         base=span.base,
@@ -165,6 +167,9 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
         branch=pull.head_ref if pull else None,
         counted=cache(lambda: _counted(counting)),
         unlisted=unlisted,
+        merged=moved.tree,
+        landing=pair_renames(raw_records(moved.listing)[:FILES]),
+        unmerged=moved.why,
     )
 
 

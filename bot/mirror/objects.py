@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from bot.mirror.runner import GitError, GitLimit, Watchdog, end, is_oid, run, start, version
+from bot.mirror.runner import GitError, GitLimit, Watchdog, collect, end, is_oid, start, version
 from checks.model import Commit, Entry, Identity, Unreadable
 from checks.reach.cache import Kept
 
@@ -69,16 +69,18 @@ def remember_blob(repository: object, oid: str, content: bytes) -> None:
 class Objects:
     """A repository's objects. Safe to use from several threads; `close` ends the git process."""
 
-    def __init__(self, git_dir: Path, bring: Callable[[Sequence[str]], None] | None = None) -> None:
-        """`bring` fetches contents that this copy left out; without it they are missing."""
+    def __init__(self, git_dir: Path, bring: Callable[[Sequence[str]], None] | None = None, extra: Mapping[str, str] | None = None) -> None:
+        """`bring` fetches contents that this copy left out; without it they are missing. `extra` tells git of more objects."""
         self.git_dir = git_dir
         self._bring = bring
+        self._extra = extra
+        self._at_end: list[Callable[[], object]] = []
         if version() >= COMMANDS_SINCE:
-            child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True)
+            child = start(git_dir, "cat-file", "--batch-command", "--buffer", stdin=True, extra=extra)
             watchdog = Watchdog(child)
             self._infos, self._contents = _Pipe(child, watchdog, "info ", "flush\n"), _Pipe(child, watchdog, "contents ", "flush\n")
         else:
-            infos, contents = (start(git_dir, "cat-file", word, stdin=True) for word in ("--batch-check", "--batch"))
+            infos, contents = (start(git_dir, "cat-file", word, stdin=True, extra=extra) for word in ("--batch-check", "--batch"))
             self._infos, self._contents = _Pipe(infos, Watchdog(infos)), _Pipe(contents, Watchdog(contents))
         self._beside: list[subprocess.Popen[bytes]] = []
         self._lock = threading.RLock()
@@ -103,10 +105,21 @@ class Objects:
 
     def close(self) -> None:
         """End the git processes. May be called twice."""
+        while self._at_end:
+            self._at_end.pop()()
         for child in self._beside:
             end(child)
         self._infos.close()
         self._contents.close()
+
+    def at_end(self, last: Callable[[], object]) -> None:
+        """Say what to do when this is closed: the latest first."""
+        self._at_end.append(last)
+
+    @property
+    def bring(self) -> Callable[[Sequence[str]], None] | None:
+        """What fetches contents that this copy left out."""
+        return self._bring
 
     def resolve(self, name: str, kind: str = "commit") -> str | None:
         """The id of the object that a revision expression names, None if there is none. The name never reaches a command line."""
@@ -198,7 +211,7 @@ class Objects:
 
     def paths(self, oid: str) -> Sequence[str]:
         """Every file below a tree object."""
-        listing = run(self.git_dir, "ls-tree", "-r", "-z", "--name-only", "--full-tree", oid)
+        listing = collect(start(self.git_dir, "ls-tree", "-r", "-z", "--name-only", "--full-tree", oid, extra=self._extra), "ls-tree")
         return tuple(name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
 
     def commit(self, oid: str) -> Commit:
