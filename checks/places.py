@@ -53,10 +53,16 @@ _DOCUMENTATION = frozenset({"docs", "doc", "documentation", "website"})
 _VENDORED = frozenset({"vendor", "vendored", "third_party", "third-party", "node_modules", "site-packages"})
 
 
+_COMPOUND = re.compile(r"(?:sample|samples|example|examples|tutorial|tutorials)[-_]\w[\w-]*|\w[\w-]*[-_](?:samples|examples|tutorial|tutorials)")
+"""`sample-configurations`, `terraform-examples`: a folder of samples under a longer name. `x-example` and `x-sample` may be a domain or a product."""
+
+
 @lru_cache(maxsize=8192)
 def place_of(path: str) -> Place:
     """What kind of place `path` is, by its folders only (a file's own name says nothing)."""
     folders = frozenset(path.lower().split("/")[:-1])
+    if any(_COMPOUND.fullmatch(folder) for folder in folders):
+        folders |= {"examples"}
     for place, names in (
         (Place.VENDORED, _VENDORED),
         (Place.TEST, _TEST),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 from checks.access.aws import Condition, Principal, Statement, principal
@@ -22,7 +23,12 @@ _KINDS = {"aws": "AWS", "service": "Service", "federated": "Federated", "canonic
 
 def policy(node: Node | None) -> tuple[Statement, ...] | None:
     """The statements of a policy document, None where it is not one that can be read (a reference in place of the whole)."""
+    if node is not None and (found := call(node)) is not None and found[0] == "Fn::Sub":
+        filled = spell(node)
+        node = Node(line=node.line, text=filled[0], plain=False) if len(filled) == 1 and filled[0].lstrip().startswith("{") else node
+    stands: int | None = None
     if node is not None and node.text is not None and not node.tag and node.text.lstrip().startswith("{"):
+        stands = node.line
         try:
             node = json_node(node.text.encode("utf-8", "surrogatepass"), "policy")
         except Unreadable:
@@ -35,7 +41,7 @@ def policy(node: Node | None) -> tuple[Statement, ...] | None:
     out: list[Statement] = []
     for item, unsure in _choices(body):
         out.extend(_statement(item, unsure))
-    return tuple(out)
+    return tuple(out) if stands is None else tuple(replace(statement, line=stands) for statement in out)
 
 
 def is_policy(node: Node | None) -> bool:

@@ -77,7 +77,7 @@ TRIGGERED = Rule(
     confidence=Confidence.POSSIBLE,
 )
 MODULE_REMOVED = Rule(
-    "terraform/module-removed", Hazard.RESOURCE_DESTROYED, Severity.HIGH, Reversible.PARTLY, "A module call leaves the configuration"
+    "terraform/module-removed", Hazard.RESOURCE_DESTROYED, Severity.MODERATE, Reversible.PARTLY, "A module call leaves the configuration"
 )
 MODULE_CHANGED = Rule(
     "terraform/module-changed",
@@ -343,6 +343,23 @@ def _contents(change: Change, before: Configuration, call: Resource) -> list[Res
     return found
 
 
+_HOLDS_DATA = re.compile(
+    r"(?<![a-z])(rds|aurora|db|sql|mysql|postgres\w*|mariadb|mssql|database|documentdb|docdb|neptune|dynamo\w*|cosmos\w*|spanner|bigtable|bigquery|redshift|"
+    r"elasticache|redis|memorydb|opensearch|elasticsearch|msk|kafka|s3|buckets?|gcs|storage|efs|fsx|ebs|disks?|volumes?|backup|vault|kms|keys?|secrets?|"
+    r"eks|gke|aks|clusters?|ecr|registry|cognito|project|account|state)(?![a-z])"
+)
+"""Words in a module's source that speak of something that holds data, or of much at once."""
+
+
+def _may_hold(call: Resource) -> bool:
+    """Whether the source of a module that is not here speaks of data."""
+    source = call.body.get("source")
+    if source is None or not isinstance(source.value, str):
+        return True
+    where = re.sub(r"^(git::)?\w+://[^/]+/|\?.*$", "", source.value.lower())
+    return _HOLDS_DATA.search(where.rpartition("//")[2].replace("_", "-")) is not None
+
+
 def _holds_nothing(call: Resource) -> bool:
     """Whether the module a call names is known to compute names or read state only."""
     source = call.body.get("source")
@@ -352,7 +369,7 @@ def _holds_nothing(call: Resource) -> bool:
 def _module_loss(change: Change, before: Configuration, call: Resource) -> tuple[Severity, Reversible]:
     inside = _contents(change, before, call)
     if inside is None:
-        return MODULE_REMOVED.severity, MODULE_REMOVED.reversible
+        return (Severity.HIGH if _may_hold(call) else MODULE_REMOVED.severity), MODULE_REMOVED.reversible
     return max(
         (loss(resource.type) for resource in inside), key=lambda pair: (pair[0].rank, pair[1].rank), default=(Severity.LOW, Reversible.YES)
     )

@@ -111,10 +111,22 @@ def _openings(step: Step) -> Iterator[Effect]:
         covered = [opening for opening, _, _ in before.get(group, ())]
         found: list[tuple[Opening, Resource, bool]] = []
         for opening, resource, assumed in rows:
-            if not any(old.covers(opening) for old in covered) and _worth(opening, known_group):
+            if any(old.covers(opening) for old in covered) or not _worth(opening, known_group):
+                continue
+            if not (resource.type.startswith(_STATELESS) and (not known_group or _replies(opening))):
                 found.append((opening, resource, assumed))
         for address in dict.fromkeys(resource.address for _, resource, _ in found):
             yield _opened(step, group, [row for row in found if row[1].address == address], known_group)
+
+
+_STATELESS = ("aws_network_acl", "aws_default_network_acl")
+"""Lists that do not remember connections, beside the security groups that decide: a subnet without one of its own lets everything through
+(docs.aws.amazon.com/vpc/latest/userguide/vpc-network-acls.html), so a new one only narrows."""
+
+
+def _replies(opening: Opening) -> bool:
+    """Whether ports are those that replies come back to: the ephemeral ranges of RFC 6056, Linux (32768-60999) and NAT gateways (1024-65535)."""
+    return opening.first >= 1024 and opening.last >= 60999 and opening.protocol in ("tcp", "udp")
 
 
 def _worth(opening: Opening, known_group: bool) -> bool:

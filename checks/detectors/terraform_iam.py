@@ -159,7 +159,7 @@ class _Reading:
             return "".join(self.text(item) for item in at.items)
         if at.kind == "call" and at.name in ("tostring", "nonsensitive", "one", "try") and at.items:
             return self.text(at.items[0])
-        return token(at.text.replace('"', "'").replace("\\", "/"))
+        return token(_spelling(at.text.replace('"', "'").replace("\\", "/")))
 
     def texts(self, at: Expression | None) -> list[str]:
         """A list's texts; of a conditional, those of both branches."""
@@ -276,6 +276,29 @@ def _at(statement: Statement, line: int) -> Statement:
     return replace(statement, line=line)
 
 
+_SPELLINGS = (
+    (re.compile(r"(\bdata\.aws_region\.[\w-]+)\.(?:region|id)\b"), r"\1.name"),
+    (re.compile(r"(\bdata\.aws_caller_identity\.[\w-]+)\.id\b"), r"\1.account_id"),
+    (re.compile(r"(\bdata\.aws_partition\.[\w-]+)\.id\b"), r"\1.partition"),
+)
+"""Attributes of a data source that are the same value under another name (registry.terraform.io, hashicorp/aws: region, caller identity, partition)."""
+
+
+def _spelling(text: str) -> str:
+    """A reference in its one spelling."""
+    if "data.aws_" in text:
+        for pattern, name in _SPELLINGS:
+            text = pattern.sub(name, text)
+    return text
+
+
+def _setting(found: Sequence[Statement]) -> Setting:
+    """What kind of policy statements are: of a role's trust, of a resource, or of someone who acts."""
+    if not any(s.principals for s in found):
+        return Setting.IDENTITY
+    return Setting.TRUST if all(action.lower().startswith("sts:") for s in found for action in s.actions) else Setting.RESOURCE
+
+
 # AWS ----------------------------------------------------------------------------------------------------------------------------------
 
 _HOLDER = re.compile(r"aws_(?:iam_(?:role|user|group)|ssoadmin_permission_set)\.[\w-]+")
@@ -315,6 +338,13 @@ def _subjects(reading: _Reading) -> dict[str, _Subject]:
             if trust:
                 out[address + " (trust)"] = _Subject(address, Setting.TRUST, resource.path, resource.line, resource.type, list(trust))
     attached: set[str] = set()
+    for subject in out.values():
+        for arn in list(subject.attached):
+            inside = _AWS_POLICY.search(arn)
+            if inside and inside.group() in bodies and not arn.startswith("arn:"):
+                del subject.attached[arn]
+                attached.add(inside.group())
+                subject.statements.extend(reading.statements(bodies[inside.group()].get("policy")) or ())
     for address, body in bodies.items():
         resource = configuration_.resources[address]
         if resource.type in _INLINE:
@@ -443,16 +473,13 @@ def _elsewhere(reading: _Reading, out: dict[str, _Subject]) -> None:
         if data.type == "aws_iam_policy_document" and address not in reading.used:
             found = reading.document(address)
             reading.used.discard(address)
-            people = any(s.principals for s in found)
-            trust = people and all(action.lower().startswith("sts:") for s in found for action in s.actions)
-            setting = Setting.TRUST if trust else Setting.RESOURCE if people else Setting.IDENTITY
-            out[address] = _Subject(address, setting, data.path, data.line, data.type, list(found))
+            out[address] = _Subject(address, _setting(found), data.path, data.line, data.type, list(found))
     for address, module in reading.configuration.modules.items():
         for key, value in reading.configuration.body(module).attributes.items():
             if "polic" in key and value.kind in ("call", "literal", "template"):
                 found = reading.statements(value) or ()
                 if found:
-                    out[f"{address} {key}"] = _Subject(address, Setting.IDENTITY, module.path, module.line, "module", list(found))
+                    out[f"{address} {key}"] = _Subject(address, _setting(found), module.path, module.line, "module", list(found))
 
 
 def _aws(old: _Reading, new: _Reading) -> Iterator[Effect]:
@@ -505,16 +532,27 @@ def _compared(old: _Subject | None, new: _Subject, reading: _Reading) -> Iterato
     path = new.path
     for effect in effects(GRADED, verdicts, new.name, path, new.line):
         yield _placed(effect, reading, new)
+    unknown: list[tuple[str, str, int]] = []
     for arn, (where, line) in new.attached.items():
         if old is not None and arn in old.attached:
             continue
         name, severity, what = managed(arn)
         if fresh and severity is LOW and "service-role/" in arn:
             continue
+        if severity is LOW and "${" in arn:
+            unknown.append((_plain(name), where, line))
+            continue
         kind = GRADED[Kind.ADMIN] if severity is CRITICAL else ATTACHED
         yield kind.effect(
             subject=new.name, path=where, line=line, after=_plain(name), severity=severity, confidence=Confidence.LIKELY if "${" in arn else Confidence.CERTAIN,
             message=f"{new.name} newly holds the policy {_plain(name)}: {what}.",
+        )  # fmt: skip
+    if unknown:
+        names, where, line = [row[0] for row in unknown], *unknown[0][1:]
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        yield ATTACHED.effect(
+            subject=new.name, path=where, line=line, after=shown, severity=LOW, confidence=Confidence.LIKELY,
+            message=f"{new.name} newly holds the polic{'y' if len(names) == 1 else 'ies'} {shown}: what {'that policy allows' if len(names) == 1 else 'those policies allow'}.",
         )  # fmt: skip
     if old is not None and old.boundary and not new.boundary and new.owned:
         yield BOUNDARY.effect(

@@ -8,7 +8,7 @@ Source: docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -72,10 +72,15 @@ def template(data: bytes, path: str) -> Template | None:
     try:
         documents = read(data, path)
     except Unreadable:
-        pieces = _pieces(data, path)
-        if pieces is None:
+        found = _rendered(data, path) if b"{{" in data else None
+        found = found or _pieces(data, path)
+        if found is None:
             raise
-        return pieces
+        return found
+    return _first(documents)
+
+
+def _first(documents: Sequence[Node]) -> Template | None:
     for node in documents[:1]:
         found = of_node(node)
         if found is not None:
@@ -84,6 +89,42 @@ def template(data: bytes, path: str) -> Template | None:
         if node.get("provider") is not None and inner is not None:
             return _serverless(inner)
     return None
+
+
+def _rendered(data: bytes, path: str) -> Template | None:
+    """A template that a Go template makes (Sceptre, Senza and their likes): rendered with every value unknown; None where even that is no YAML."""
+    from checks.readers import helm
+
+    for both in (True, False):
+        try:
+            made = helm.render(data, path, None, both)
+            documents = yaml(made.text.encode("utf-8", "surrogatepass"), path)
+        except Unreadable:
+            continue
+        return _first([_placed(node, made.lines, {}) for node in documents[:1]])
+    return None
+
+
+_UNKNOWN = re.compile("⟦([^⟦⟧]*)⟧")
+
+
+def _placed(node: Node, lines: tuple[int, ...], made: dict[int, Node]) -> Node:
+    """A node of rendered text on the lines it came from, what was not known as a reference. A node that aliases share stays shared."""
+    found = made.get(id(node))
+    if found is not None:
+        return found
+    line = lines[min(max(node.line, 1), len(lines)) - 1] if lines else node.line
+    if node.pairs is not None:
+        pairs = tuple((_placed(key, lines, made), _placed(value, lines, made)) for key, value in node.pairs)
+        found = replace(node, line=line, pairs=pairs)
+    elif node.items is not None:
+        found = replace(node, line=line, items=tuple(_placed(item, lines, made) for item in node.items))
+    elif node.text is None or "⟦" not in node.text:
+        found = replace(node, line=line)
+    else:
+        found = replace(node, line=line, tag=node.tag or "!Sub", text=_UNKNOWN.sub(lambda match: token(match.group(1)), node.text))
+    made[id(node)] = found
+    return found
 
 
 _SECTION = re.compile(r"([A-Za-z]+):")
@@ -108,6 +149,9 @@ def _pieces(data: bytes, path: str) -> Template | None:
         )
         child = re.compile(rf"[ ]{{{indent}}}[A-Za-z0-9:]+:\s*(?:#.*)?\Z") if indent else None
         inner = [at for at in range(start + 1, end) if child and child.match(lines[at])][:2_000]
+        if not inner:
+            _piece(lines, start, end, path, sections, broken)
+            continue
         for low, high in pairwise([*inner, end]):
             _piece(lines, low, high, path, members, broken)
         sections.append((Node(line=start + 1, text=name), Node(line=start + 1, pairs=tuple(members))))

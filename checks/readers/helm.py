@@ -357,9 +357,6 @@ def _operand(token: str, dot: Any, names: dict[str, Any]) -> Any:
     return Unknown(token)
 
 
-_BUILT_IN = ("Release", "Chart", "Capabilities", "Files", "Template", "Subcharts")
-
-
 def _down(value: Any, keys: list[str], text: str) -> Any:
     for key in keys:
         if not key:
@@ -367,7 +364,8 @@ def _down(value: Any, keys: list[str], text: str) -> Any:
         if isinstance(value, Unknown):
             return Unknown(text)
         if isinstance(value, dict):
-            if key in _BUILT_IN and "Values" in value:
+            # Beside the values stand what Helm knows at a release (Release, Chart, Capabilities, …) and whatever another renderer puts there.
+            if "Values" in value and key != "Values":
                 return Unknown(text)
             value = value.get(key)
         else:
