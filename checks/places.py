@@ -53,7 +53,9 @@ _DOCUMENTATION = frozenset({"docs", "doc", "documentation", "website"})
 _VENDORED = frozenset({"vendor", "vendored", "third_party", "third-party", "node_modules", "site-packages"})
 
 
-_COMPOUND = re.compile(r"(?:sample|samples|example|examples|tutorial|tutorials)[-_]\w[\w-]*|\w[\w-]*[-_](?:samples|examples|tutorial|tutorials)")
+_COMPOUND = re.compile(
+    r"(?:sample|samples|example|examples|tutorial|tutorials)[-_]\w[\w-]*|\w[\w-]*[-_](?:samples|examples|tutorial|tutorials)"
+)
 """`sample-configurations`, `terraform-examples`: a folder of samples under a longer name. `x-example` and `x-sample` may be a domain or a product."""
 
 
