@@ -79,6 +79,16 @@ class Opening:
             and inside(other.source, self.source)
         )
 
+    def meets(self, other: Opening) -> bool:
+        """Whether some traffic is in both."""
+        return (
+            self.direction == other.direction
+            and ("*" in (self.protocol, other.protocol) or self.protocol == other.protocol)
+            and self.first <= other.last
+            and other.first <= self.last
+            and (inside(self.source, other.source) or inside(other.source, self.source))
+        )
+
     @property
     def ports(self) -> str:
         """In words."""

@@ -162,11 +162,24 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
         except Unreadable as unreadable:
             yield not_analysed(file.path, f"it builds infrastructure with the CDK, but {unreadable.why}", unreadable.line)
             continue
-        yield from _access(file, before, after)
+        if new is not None:
+            yield from _access(file, before, after)
         before.statements.clear()
         after.statements.clear()
-    yield from _constructs(before, after)
+    yield from _constructs(change, before, after)
     yield from _grants(before, after)
+
+
+def _app_gone(change: Change, path: str) -> str | None:
+    """The folder of the app a file belonged to, where the app itself is gone: its `cdk.json` stood at base and does not at head."""
+    folder = path.rpartition("/")[0]
+    while True:
+        settings = f"{folder}/cdk.json" if folder else "cdk.json"
+        if change.before.entry(settings) is not None:
+            return None if change.after.entry(settings) is not None else folder
+        if not folder:
+            return None
+        folder = folder.rpartition("/")[0]
 
 
 def _compiled(change: Change, path: str) -> bool:
@@ -273,11 +286,29 @@ def _access(file: FileChange, before: _App, after: _App) -> Iterator[Effect]:
         yield from effects(GRADED, verdicts, name, file.path, 1, Confidence.LIKELY)
 
 
-def _constructs(before: _App, after: _App) -> Iterator[Effect]:
+def _apps_removed(gone: dict[str, list[_Construct]]) -> Iterator[Effect]:
+    """Apps that are gone as a whole: no deployment takes their stacks away, and none looks after them any more."""
+    for folder, constructs in gone.items():
+        first = constructs[0]
+        names = ", ".join(f"{c.kind} {c.id}" for c in constructs[:6]) + (f" and {len(constructs) - 6} more" if len(constructs) > 6 else "")
+        yield REMOVED.effect(
+            subject=folder or ".", path=first.path, line=first.line, side=Side.BASE, before=names, severity=MODERATE, confidence=Confidence.POSSIBLE,
+            message=f"The CDK app in {folder or 'the root folder'} is gone with {names}: its stacks stay until someone deletes them, and nothing looks after them.",
+        )  # fmt: skip
+
+
+def _constructs(change: Change, before: _App, after: _App) -> Iterator[Effect]:
     fresh = [c for key, c in after.constructs.items() if key not in before.constructs]
     moved = {(c.kind, c.id) for c in fresh}
     gone = [c for key, c in before.constructs.items() if key not in after.constructs and _STATEFUL[c.kind] and (c.kind, c.id) not in moved]
     removed: list[Effect] = []
+    apps: dict[str, list[_Construct]] = {}
+    for construct in list(gone):
+        folder = _app_gone(change, construct.path)
+        if folder is not None:
+            gone.remove(construct)
+            apps.setdefault(folder, []).append(construct)
+    yield from _apps_removed(apps)
     for construct in gone:
         twin = next((c for c in fresh if c.kind == construct.kind and _options(c) == _options(construct)), None) or next(
             (c for c in fresh if c.kind == construct.kind and c.path == construct.path and sum(g.kind == c.kind for g in gone) == 1), None

@@ -139,8 +139,10 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
 
 
 def _unreadable(step: Step) -> Iterator[Effect]:
+    before = {(path, piece.why) for path, piece in step.before.broken}
     for path, piece in step.newly_broken:
-        yield not_analysed(path, piece.why, piece.line)
+        # What could not be read before either (an encrypted file of values) is told, as something to know of.
+        yield not_analysed(path, piece.why, piece.line, severity=Severity.LOW if (path, piece.why) in before else None)
 
 
 # What is gone.

@@ -1,9 +1,10 @@
-"""What Terraform makes reachable: open ports, public access, public addresses, encryption and TLS given up.
+"""What Terraform makes reachable: open ports, routes, public access, public addresses, encryption and TLS given up.
 
 ## What it detects
 Security groups, network access lists, Azure network security groups and Google firewalls that let in more than before: every permission of a
 group, inline or a resource of its own, is compared by address range and port, so that only what no earlier permission covers counts. Databases, buckets, clusters,
-vaults and load balancers made public; lists of allowed addresses that grow or go; default-deny rules removed; public addresses given; public
+vaults and load balancers made public; lists of allowed addresses that grow or go; rules that deny traffic removed where something else lets it
+through; routes that stood nowhere before, to the internet or to another network, and networks joined by peering; default-deny rules removed; public addresses given; public
 access blocks removed. Encryption at rest or in transit switched off, a lower TLS version, instance metadata without session tokens, also on a new
 resource that says so outright.
 
@@ -27,7 +28,7 @@ range in place of everywhere.
 
 ## What it cannot see
 Ranges that come from data sources or variables without a default; whether the thing behind the port listens; routes and firewalls outside
-this configuration; a deny rule that goes, since what it denied may be allowed nowhere. Which principals a policy lets in is judged elsewhere.
+this configuration, and the order of their rules. Which principals a policy lets in is judged elsewhere.
 """
 
 from __future__ import annotations
@@ -47,6 +48,16 @@ from checks.readers.terraform_steps import Step, collapsed, companion, judged, l
 
 OPENED = Rule(
     "terraform-exposure/network-opened", Hazard.EXPOSURE_WIDENED, Severity.HIGH, Reversible.PARTLY, "A port is opened to more addresses"
+)
+DENIAL = Rule(
+    "terraform-exposure/denial-removed",
+    Hazard.EXPOSURE_WIDENED,
+    Severity.MODERATE,
+    Reversible.PARTLY,
+    "Traffic that was denied is let through",
+)
+ROUTE = Rule(
+    "terraform-exposure/route-added", Hazard.EXPOSURE_WIDENED, Severity.LOW, Reversible.YES, "Traffic is newly routed to another network"
 )
 PUBLIC = Rule("terraform-exposure/public-access-on", Hazard.EXPOSURE_WIDENED, Severity.HIGH, Reversible.PARTLY, "Something is made public")
 RESTRICTION = Rule(
@@ -83,6 +94,8 @@ def _judge(step: Step) -> Iterator[Effect]:
     if not step.after:
         return
     yield from _openings(step)
+    yield from _denials(step)
+    yield from _routes(step)
     for pair in step.kept:
         if pair.new.type == "module":
             continue
@@ -102,6 +115,44 @@ def _judge(step: Step) -> Iterator[Effect]:
 
 
 # Ports.
+
+
+def _denials(step: Step) -> Iterator[Effect]:
+    """Rules that denied traffic and do not any more, where something at head lets it through (or may: its list stands elsewhere)."""
+    before, after = denials(step.before), denials(step.after)
+    allowed = permissions(step.after)
+    for group, rows in before.items():
+        if group not in step.after.resources and group in step.before.resources:
+            continue
+        still = [opening for opening, _, _ in after.get(group, ())]
+        lost = []
+        for opening, resource, assumed in rows:
+            through = [row[0] for row in allowed.get(group, ()) if row[0].meets(opening)]
+            elsewhere = group not in step.after.resources
+            if not any(other.covers(opening) for other in still) and (through or elsewhere):
+                lost.append((opening, resource, assumed or not through))
+        if not lost:
+            continue
+        worst, resource, _ = max(lost, key=lambda row: _denial(row[0]).rank)
+        stays = step.after.resources.get(resource.address)
+        path, line = step.where(stays) if stays is not None else (resource.path, resource.line)
+        who = "the whole internet" if is_public(worst.source) else worst.source
+        yield DENIAL.effect(
+            subject=step.subject(resource.address),
+            path=path,
+            line=line,
+            side=Side.BASE if stays is None else Side.HEAD,
+            severity=_denial(worst),
+            confidence=Confidence.LIKELY if any(unsure for _, _, unsure in lost) else Confidence.CERTAIN,
+            before=f"{worst.direction} {worst.protocol} {worst.first}-{worst.last} {worst.source}",
+            message=f"{group} no longer denies {who} on {worst.ports}{f', and {len(lost) - 1} more' if len(lost) > 1 else ''}.",
+            facts=(("address", step.subject(resource.address)), ("directory", step.directory)),
+        )
+
+
+def _denial(opening: Opening) -> Severity:
+    """How bad it is when a denial goes: of everyone it was the wall, of one address it was an entry in a list."""
+    return DENIAL.severity if is_public(opening.source) else Severity.LOW
 
 
 def _openings(step: Step) -> Iterator[Effect]:
@@ -189,6 +240,21 @@ def permissions(configuration: Configuration) -> Mapping[str, list[_Row]]:
     return found
 
 
+def denials(configuration: Configuration) -> Mapping[str, list[_Row]]:
+    """Every rule that denies traffic by the group it belongs to."""
+    found: dict[str, list[_Row]] = {}
+    for resource in configuration.resources.values():
+        reader = _DENIERS.get(resource.type)
+        if reader is None:
+            continue
+        body = configuration.body(resource)
+        if instances(resource, body) == 0:
+            continue
+        for group, opening, assumed in reader(resource, body, "deny"):
+            found.setdefault(group.partition(" ")[0], []).append((opening, resource, assumed))
+    return found
+
+
 _Opened = Iterator[tuple[str, Opening, bool]]
 
 
@@ -263,15 +329,15 @@ def _vpc_rule(resource: Resource, body: Block) -> _Opened:
     yield from _aws_rule(_group_of(body.get("security_group_id"), resource), direction, body, ("cidr_ipv4", "cidr_ipv6"), "ip_protocol")
 
 
-def _network_acl(resource: Resource, body: Block) -> _Opened:
+def _network_acl(resource: Resource, body: Block, wanted: str = "allow") -> _Opened:
     for name, direction in (("ingress", "in"), ("egress", "out")):
         for block in body.nested(name):
-            if (action := block.get("action")) is not None and action.value == "allow":
+            if (action := block.get("action")) is not None and action.value == wanted:
                 yield from _aws_rule(resource.address, direction, block, ("cidr_block", "ipv6_cidr_block"), "protocol")
 
 
-def _network_acl_rule(resource: Resource, body: Block) -> _Opened:
-    if (action := body.get("rule_action")) is not None and action.value == "allow":
+def _network_acl_rule(resource: Resource, body: Block, wanted: str = "allow") -> _Opened:
+    if (action := body.get("rule_action")) is not None and action.value == wanted:
         direction = "out" if (egress := body.get("egress")) is not None and egress.value is True else "in"
         yield from _aws_rule(
             _group_of(body.get("network_acl_id"), resource), direction, body, ("cidr_block", "ipv6_cidr_block"), "protocol"
@@ -286,9 +352,9 @@ def _ranges(*values: Expression | None) -> Iterator[tuple[int, int]]:
             yield int(match.group(1)), int(match.group(2) or match.group(1))
 
 
-def _azure_rule(group: str, block: Block) -> _Opened:
+def _azure_rule(group: str, block: Block, wanted: str) -> _Opened:
     access, direction = block.get("access"), block.get("direction")
-    if access is None or scalar(access.value).lower() != "allow" or direction is None or direction.kind != "literal":
+    if access is None or scalar(access.value).lower() != wanted or direction is None or direction.kind != "literal":
         return
     out = scalar(direction.value).lower() == "outbound"
     side = "destination_address_prefix" if out else "source_address_prefix"
@@ -298,16 +364,16 @@ def _azure_rule(group: str, block: Block) -> _Opened:
             yield group, Opening("out" if out else "in", _protocol(block.get("protocol")), first, last, source), assumed
 
 
-def _nsg(resource: Resource, body: Block) -> _Opened:
+def _nsg(resource: Resource, body: Block, wanted: str = "allow") -> _Opened:
     for block in body.nested("security_rule"):
-        yield from _azure_rule(resource.address, block)
+        yield from _azure_rule(resource.address, block, wanted)
 
 
-def _nsg_rule(resource: Resource, body: Block) -> _Opened:
-    yield from _azure_rule(_group_of(body.get("network_security_group_name"), resource), body)
+def _nsg_rule(resource: Resource, body: Block, wanted: str = "allow") -> _Opened:
+    yield from _azure_rule(_group_of(body.get("network_security_group_name"), resource), body, wanted)
 
 
-def _google_firewall(resource: Resource, body: Block) -> _Opened:
+def _google_firewall(resource: Resource, body: Block, wanted: str = "allow") -> _Opened:
     direction = _protocol(body.get("direction"), "ingress")
     if (off := body.get("disabled")) is not None and off.value is True:
         return
@@ -317,7 +383,7 @@ def _google_firewall(resource: Resource, body: Block) -> _Opened:
         sources = [("0.0.0.0/0", False)]
     tags = body.get("target_tags") or body.get("target_service_accounts")
     group = f"{_group_of(body.get('network'), resource)} {tags.text if tags is not None else ''}".strip()
-    for block in body.nested("allow"):
+    for block in body.nested(wanted):
         ports = list(_ranges(block.get("ports"))) or ([(0, 65535)] if block.get("ports") is None else [])
         for source, assumed in sources:
             for first, last in ports:
@@ -344,6 +410,13 @@ def _database_firewall(resource: Resource, body: Block) -> _Opened:
         yield group, Opening("in", "tcp", 1433 if "sql" in resource.type else 443, 1433 if "sql" in resource.type else 443, source), False
 
 
+_DENIERS = {
+    "aws_network_acl": _network_acl,
+    "aws_default_network_acl": _network_acl,
+    "aws_network_acl_rule": _network_acl_rule,
+    "azurerm_network_security_group": _nsg,
+    "azurerm_network_security_rule": _nsg_rule,
+}
 _READERS = {
     "aws_security_group": _security_group,
     "aws_default_security_group": _security_group,
@@ -560,6 +633,127 @@ def _said(
     )
 
 
+# Routes.
+
+_GATEWAYS = ("gateway_id", "next_hop_type", "next_hop_gateway")
+_TARGETS = (
+    "gateway_id", "egress_only_gateway_id", "nat_gateway_id", "transit_gateway_id", "vpc_peering_connection_id", "network_interface_id", "instance_id",
+    "local_gateway_id", "carrier_gateway_id", "core_network_arn", "vpc_endpoint_id", "next_hop_gateway", "next_hop_instance", "next_hop_ip",
+    "next_hop_ilb", "next_hop_vpn_tunnel", "next_hop_type", "transit_gateway_attachment_id",
+)  # fmt: skip
+"""Arguments that say where a route leads (registry.terraform.io: aws_route, azurerm_route, google_compute_route)."""
+_DESTINATIONS = (
+    "destination_cidr_block", "destination_ipv6_cidr_block", "destination_prefix_list_id", "cidr_block", "ipv6_cidr_block", "address_prefix", "dest_range",
+)  # fmt: skip
+_TABLES = ("route_table_id", "route_table_name", "transit_gateway_route_table_id", "network")
+_PEERINGS = {
+    "aws_vpc_peering_connection": ("vpc_id", "peer_vpc_id"), "google_compute_network_peering": ("network", "peer_network"),
+    "azurerm_virtual_network_peering": ("virtual_network_name", "remote_virtual_network_id"),
+}  # fmt: skip
+"""Types that join two networks, and the arguments that name the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """One entry of a route table."""
+
+    table: str
+    destination: str
+    target: str
+    direct: bool
+    """Straight to the internet, both ways: no translation of addresses between."""
+    resource: Resource
+
+
+def routes(configuration: Configuration) -> Iterator[_Route]:
+    """The entries of the route tables of a configuration, whichever resource they are written in."""
+    for resource in configuration.resources.values():
+        if resource.type in ("aws_route_table", "aws_default_route_table", "azurerm_route_table"):
+            for block in configuration.body(resource).nested("route"):
+                yield from _route(resource, block, resource.address)
+        elif resource.type in ("aws_route", "azurerm_route", "google_compute_route", "aws_ec2_transit_gateway_route"):
+            body = configuration.body(resource)
+            if instances(resource, body) != 0:
+                table = next((value for name in _TABLES if (value := body.get(name)) is not None), None)
+                yield from _route(resource, body, _group_of(table, resource))
+
+
+def _route(resource: Resource, block: Block, table: str) -> Iterator[_Route]:
+    destination = next((value for name in _DESTINATIONS if (value := block.get(name)) is not None and not value.is_null), None)
+    name, target = next(
+        ((name, value) for name in _TARGETS if (value := block.get(name)) is not None and not value.is_null and value.value != ""),
+        ("", None),
+    )
+    if destination is None or target is None or (target.kind == "literal" and target.value in ("local", "None", "VnetLocal")):
+        return
+    words = target.text.lower()
+    direct = name in _GATEWAYS and (
+        re.search(r"aws_internet_gateway|\bigw\b|igw-|_igw|internet_gateway|default-internet-gateway", words) is not None
+        or words.strip('"') == "internet"
+    )
+    yield _Route(table, destination.key if destination.kind == "literal" else destination.text, f"{name} {target.text}", direct, resource)
+
+
+def _stood(step: Step, table: str) -> bool:
+    """Whether a route table stood before: here, or outside this configuration, as far as that can be told."""
+    root = table.partition(".")[0]
+    if root in ("each", "count", "self"):
+        return False
+    if root == "module":
+        return ".".join(table.split(".")[:2]) in step.before.modules
+    if root == "data":
+        return table in step.before.data
+    if root in ("var", "local") or "." not in table:
+        return bool(step.before)
+    return table in step.before.resources
+
+
+def _routes(step: Step) -> Iterator[Effect]:
+    """Routes in tables that stood before, to where none led; networks newly joined."""
+    before = list(routes(step.before))
+    for route in routes(step.after):
+        same_way = [old for old in before if (old.table, old.destination) == (route.table, route.destination)]
+        everywhere = is_public(route.destination)
+        # Another way to the same place is no new place, unless it is now the internet without a translation of addresses between.
+        if not _stood(step, route.table) or any(old.direct or not route.direct for old in same_way):
+            continue
+        if any((old.table, old.target) == (route.table, route.target) and inside(route.destination, old.destination) for old in before):
+            continue
+        what = (
+            "straight to the internet and back"
+            if route.direct and everywhere
+            else f"to {route.destination} by {route.target.partition(' ')[2]}"
+        )
+        path, line = step.where(route.resource)
+        yield ROUTE.effect(
+            subject=f"{step.subject(route.table)} {route.destination}",
+            path=path,
+            line=line,
+            severity=Severity.MODERATE if route.direct and everywhere else Severity.LOW,
+            confidence=Confidence.LIKELY,
+            before=next((old.target for old in same_way), None),
+            after=route.target,
+            message=f"What stands behind {route.table} newly has a route {what}.",
+            facts=(("address", step.subject(route.resource.address)), ("directory", step.directory)),
+        )
+    for resource in step.new:
+        ends = _PEERINGS.get(resource.type)
+        body = step.after.body(resource)
+        if ends is None or instances(resource, body) == 0:
+            continue
+        named = [_group_of(body.get(name), resource) for name in ends]
+        if any(name in step.before.resources or name.startswith(("data.", "module.", "var.", "local.")) for name in named):
+            path, line = step.where(resource)
+            yield ROUTE.effect(
+                subject=step.subject(resource.address),
+                path=path,
+                line=line,
+                after=" with ".join(named),
+                message=f"{resource.address} joins the networks {' and '.join(named)}: where routes and firewalls let them, each reaches the other.",
+                facts=(("address", step.subject(resource.address)), ("directory", step.directory)),
+            )
+
+
 # Lists of allowed addresses.
 
 LISTS: tuple[tuple[str, str], ...] = (
@@ -714,7 +908,7 @@ def _guarded(configuration: Configuration, resource: Resource) -> Iterator[str]:
 DETECTOR = Detector(
     name="terraform-exposure",
     title="What Terraform makes reachable",
-    rules=(OPENED, PUBLIC, RESTRICTION, ADDRESS, ENCRYPTION, TLS),
+    rules=(OPENED, DENIAL, ROUTE, PUBLIC, RESTRICTION, ADDRESS, ENCRYPTION, TLS),
     detect=detect,
     group=together,
 )

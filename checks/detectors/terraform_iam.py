@@ -673,13 +673,19 @@ def _google_grants(reading: _Reading) -> set[_Grant]:
 
 
 _PUBLIC = ("allUsers", "allAuthenticatedUsers")
+_COMPUTED = re.compile(r"\$\{[^{}]*(?:\bfor\b|\w\(|\beach\.)")
+"""A reference with a loop or a call in it: a value that only a plan knows."""
 
 
 def _google(old: _Reading, new: _Reading) -> Iterator[Effect]:
     before, after = _google_grants(old), _google_grants(new)
     had = {(grant.role, grant.member): grant for grant in before - after}
+    computed = {grant.address for grant in before if _COMPUTED.search(grant.role + grant.member)}
     fresh: dict[str, list[_Grant]] = {}
     for grant in after - before:
+        # What a loop makes of its input says nothing here, and neither does another way to write the loop.
+        if grant.address in computed and _COMPUTED.search(grant.role + grant.member):
+            continue
         # A scope spelled otherwise (the project as a variable in place of its name) is the same grant when the old spelling is gone.
         if (grant.role, grant.member) in had and ("${" in grant.scope or "${" in had[(grant.role, grant.member)].scope):
             continue

@@ -210,7 +210,9 @@ def _configuration(directory: str, files: tuple[tuple[str, bytes], ...]) -> Conf
         try:
             file = hcl(data, path)
         except Unreadable as unreadable:
-            broken.append((path, Broken(unreadable.line or 1, unreadable.line or 1, unreadable.why, data.decode("utf-8", "replace"))))
+            broken.append(
+                (path, Broken(unreadable.line or 1, unreadable.line or 1, unreadable.why, data.decode("utf-8", "backslashreplace")))
+            )
             continue
         broken += ((path, piece) for piece in file.broken)
         name = path.rpartition("/")[2]

@@ -120,7 +120,7 @@ _HELPERS = re.compile(
 )
 _LIGHT = re.compile(
     r"aws_(iam_(\w+_)?policy(_attachment)?s?(_exclusive)?|iam_(user|group)_\w+|lambda_permission|\w+_policy|\w+_policy_attachment|"
-    r"vpc_security_group_(in|e)gress_rule|security_group_rule|\w+_association|\w+_attachment|s3_bucket_(acl|ownership_controls)|ec2_tag|ssm_association)\Z"
+    r"vpc_security_group_(in|e)gress_rule|security_group_rule|network_acl_rule|\w+_association|\w+_attachment|s3_bucket_(acl|ownership_controls)|ec2_tag|ssm_association)\Z"
     r"|azurerm_(role_assignment|role_definition|network_security_rule|\w+_association|\w+_access_policy)\Z"
     r"|google_\w+_iam_(member|binding|policy)\Z|google_(project_service|compute_firewall)\Z"
     r"|kubernetes_(cluster_)?role(_binding)?(_v1)?\Z|github_(team|membership|team_\w+|repository_collaborators?|issue_label\w*|actions_variable)\Z"
