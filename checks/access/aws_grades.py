@@ -427,6 +427,18 @@ def _lockout(before: tuple[Statement, ...], after: tuple[Statement, ...]) -> Ite
             and (set(s.actions) & set(whole) or any(mask(k) & s.set.bits and s.actions == (k.lower(),) for k in keys))
         ]  # fmt: skip
 
+    def keepers(statements: Iterable[Statement]) -> list[Statement]:
+        """Who may write the policy of a key anew: without one, the key stays as it is for ever (docs.aws.amazon.com/kms, "Default key policy")."""
+        return [
+            s for s in statements if s.allow and (s.unsure or mask("kms:PutKeyPolicy") & s.set.bits or any(opaque(a) for a in s.actions))
+        ]
+
+    of_a_key = bool(after) and all(action.startswith("kms:") for s in (*before, *after) for action in s.actions)
+    if of_a_key and keepers(before) and not keepers(after):
+        yield Verdict(
+            Kind.LOCKOUT, CRITICAL, Confidence.CERTAIN, after[0].line, None, "nobody may call kms:PutKeyPolicy",
+            "lets nobody change the key's policy any more, not even the account itself, so that only AWS support can",
+        )  # fmt: skip
     new = [s for s in shut(after) if s not in shut(before)]
     if new and not shut(before):
         yield Verdict(

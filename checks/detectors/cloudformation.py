@@ -3,10 +3,11 @@
 ## What it detects
 
 Resources whose logical id is gone (CloudFormation knows no rename), templates that are gone, resources whose type changes, and resources that
-AWS replaces because a property changed (1,668 types). `DeletionPolicy` and `UpdateReplacePolicy` are kept apart, with the defaults that
+AWS replaces because a property changed (1,668 types), and resources whose condition no longer holds, as far as literals, mappings and the
+parameters' defaults say. Templates that a Go template makes are read with its values unknown. `DeletionPolicy` and `UpdateReplacePolicy` are kept apart, with the defaults that
 databases have. Guards that are taken off: retention policies, deletion and termination protection, backups, point-in-time recovery,
 versioning, encryption, automatic rollback. Exposure that grows: public access, public addresses, security group rules, requests without
-authorization. Templates are known by their content, in YAML or JSON, also in the `resources` of a serverless.yml.
+authorization, routes straight to the internet. A function's alias that gives a new version all its traffic at once. Templates are known by their content, in YAML or JSON, also in the `resources` of a serverless.yml.
 
 ## Why it matters
 
@@ -45,7 +46,7 @@ from checks.access.aws_policy import call, spell
 from checks.detectors.base import Detector, Rule, not_analysed
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
-from checks.readers.cloudformation import Resource, Template, looks_like_template, meaning, plain, possible, template, truth
+from checks.readers.cloudformation import Resource, Template, holds, looks_like_template, meaning, plain, possible, template, truth
 from checks.readers.documents import Node, same
 
 LOW, MODERATE, HIGH, CRITICAL = Severity.LOW, Severity.MODERATE, Severity.HIGH, Severity.CRITICAL
@@ -147,6 +148,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
             severity = None if before_it is None else MODERATE
             yield not_analysed(file.path, f"{name} of this CloudFormation template: {why}", line, severity=severity)
     yield from _removed(pair)
+    yield from _left_out(pair)
     replaced: list[Effect] = []
     for name, resource in head.resources.items():
         before = base.resources.get(name)
@@ -297,6 +299,30 @@ def _removed(pair: _Pair) -> Iterator[Effect]:
     else:
         for resource in plain_ones:
             yield _destroyed(pair.path, resource, effective_deletion(resource))
+
+
+def _left_out(pair: _Pair) -> Iterator[Effect]:
+    """Resources that stay in the template under a condition that does not hold any more: CloudFormation deletes them all the same."""
+    lost: list[tuple[Resource, Resource, bool]] = []
+    for name, new in pair.head.resources.items():
+        old = pair.base.resources.get(name)
+        if old is None or new.condition is None or effective_deletion(new).startswith("Retain"):
+            continue
+        before, after = holds(pair.base, old.condition), holds(pair.head, new.condition)
+        if after is not None and not after[0] and before is not None and before[0]:
+            lost.append((old, new, after[1] and before[1]))
+    for condition in dict.fromkeys(new.condition for _, new, _ in lost):
+        together = [row for row in lost if row[1].condition == condition]
+        old, new, sure = max(together, key=lambda row: _loss(row[0])[0].rank)
+        severity, reversible, hazard = _loss(old)
+        names = ", ".join(row[1].id for row in together[:_LIST]) + (f" and {len(together) - _LIST} more" if len(together) > _LIST else "")
+        yield DESTROYED.effect(
+            subject=new.id if len(together) == 1 else f"{len(together)} resources", path=pair.path, line=new.line, before=old.type, after=f"Condition: {condition}",
+            severity=severity if sure else severity.step(-1), reversible=reversible, hazard=hazard, confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
+            message=f"{names}: deleted with the next update, as the condition {condition} does not hold any more{'' if sure else ' where parameters keep their defaults'}.",
+            keeps="DeletionPolicy: Retain" if old.type in _stateful() else None,
+            facts=(("address", ",".join(row[1].id for row in together)), ("template", pair.path), ("action", "delete")),
+        )  # fmt: skip
 
 
 def _destroyed(path: str, resource: Resource, policy: str) -> Effect:
@@ -582,6 +608,7 @@ def _rollback(pair: _Pair, old: Resource, new: Resource) -> Iterator[Effect]:
     for keys, what in (
         (("DeploymentConfiguration", "DeploymentCircuitBreaker", "Rollback"), "the deployment circuit breaker's rollback"),
         (("DeploymentConfiguration", "DeploymentCircuitBreaker", "Enable"), "the deployment circuit breaker"),
+        (("DeploymentConfiguration", "Alarms", "Rollback"), "the rollback by its alarms"),
         (("AutoRollbackConfiguration", "Enabled"), "automatic rollback"),
         (("DeploymentPreference", "Enabled"), "gradual deployment"),
     ):
@@ -599,9 +626,30 @@ def _rollback(pair: _Pair, old: Resource, new: Resource) -> Iterator[Effect]:
         if _global(pair.base, old, names) is not None and _global(pair.head, new, names) is None:
             yield _unrolled(pair, new, ".".join(names), what)
             return
+    if new.type == "AWS::Lambda::Alias":
+        had, has = _weights(old), _weights(new)
+        version, previous = new.get("FunctionVersion"), old.get("FunctionVersion")
+        jumps = version is not None and not same(version, previous) and spell(version)[0] not in had
+        if had and not has and jumps:
+            yield ROLLBACK.effect(
+                subject=f"{new.id}.RoutingConfig", path=pair.path, line=new.line, before=", ".join(sorted(had)), after="absent", severity=MODERATE,
+                message=f"{new.id} ({new.type}) gives every request to the new version at once, as its traffic is no longer split.",
+            )  # fmt: skip
+            return
     before, after = (plain(t, _global(t, r, ("DeploymentPreference", "Type"))) for t, r in ((pair.base, old), (pair.head, new)))
     if before and after == "AllAtOnce" and before != "AllAtOnce":
         yield _unrolled(pair, new, "DeploymentPreference.Type", "gradual deployment")
+
+
+def _weights(alias: Resource) -> frozenset[str]:
+    """The versions that get a part of an alias's traffic."""
+    listed = alias.get("RoutingConfig", "AdditionalVersionWeights")
+    return frozenset(
+        text
+        for item in (listed.elements() if listed is not None else ())
+        if (version := item.get("FunctionVersion"))
+        for text in spell(version)
+    )
 
 
 def _global(template_: Template, resource: Resource, keys: tuple[str, ...]) -> Node | None:
@@ -671,6 +719,28 @@ def _opened(pair: _Pair) -> Iterator[Effect]:
         yield from _unblocked(pair, old, new)
         yield from _authorizers(pair, old, new)
     yield from _networks(pair)
+    yield from _routed(pair)
+
+
+def _routed(pair: _Pair) -> Iterator[Effect]:
+    """A route straight to the internet in a table that stood before and had none."""
+
+    def ways(template_: Template) -> dict[tuple[str, str], Resource]:
+        return {
+            (spell(table)[0], plain(template_, destination) or ""): resource
+            for resource in template_.resources.values()
+            if resource.type == "AWS::EC2::Route" and resource.get("GatewayId") is not None and (table := resource.get("RouteTableId"))
+            and (destination := resource.get("DestinationCidrBlock") or resource.get("DestinationIpv6CidrBlock"))
+        }  # fmt: skip
+
+    before = ways(pair.base)
+    for (table, destination), resource in ways(pair.head).items():
+        root = table.strip("${}").partition(".")[0]
+        if (table, destination) not in before and _public(destination) and pair.base.resources.get(root) is not None:
+            yield EXPOSED.effect(
+                subject=resource.id, path=pair.path, line=resource.line, after=f"{destination} by {spell(resource.get('GatewayId') or resource.node)[0]}", severity=MODERATE,
+                confidence=Confidence.LIKELY, message=f"What stands behind {root} newly has a route straight to the internet and back.",
+            )  # fmt: skip
 
 
 def _unblocked(pair: _Pair, old: Resource | None, new: Resource) -> Iterator[Effect]:

@@ -383,6 +383,8 @@ _FIXED: dict[str, tuple[tuple[str, ...], ...]] = {
     "StorageClass": (("provisioner",), ("parameters",), ("volumeBindingMode",)),
     "PersistentVolumeClaim": (("spec", "storageClassName"), ("spec", "volumeName"), ("spec", "accessModes")),
     "Service": (("spec", "clusterIP"),),
+    "RoleBinding": (("roleRef", "name"), ("roleRef", "kind")),
+    "ClusterRoleBinding": (("roleRef", "name"), ("roleRef", "kind")),
 }  # fmt: skip
 """Fields the API server refuses to change (kubernetes.io/docs/reference/kubernetes-api: "cannot be updated")."""
 

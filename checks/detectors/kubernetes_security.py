@@ -301,6 +301,12 @@ def _parts(image: str) -> tuple[str, str, str, str]:
 
 def _image(old: Node, new: Node, title: str, found: Object) -> Iterator[Effect]:
     was, now = old.string("image"), new.string("image")
+    if old.string("imagePullPolicy") == "Always" and (pulled := new.string("imagePullPolicy")) in ("Never", "IfNotPresent"):
+        yield IMAGE.effect(
+            subject=f"{title} imagePullPolicy", path=found.path, line=found.at(new.get("imagePullPolicy")), before="Always", after=pulled,
+            confidence=_certain(found), severity=Severity.LOW,
+            message=f"{title} takes whatever image of that name a node has, without asking the registry whether it may and which one it is.",
+        )  # fmt: skip
     if not was or not now or was == now or "⟦" in was + now:
         return
     (owner, _, tag, digest), (new_owner, _, new_tag, new_digest) = _parts(was), _parts(now)

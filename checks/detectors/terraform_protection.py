@@ -290,9 +290,10 @@ def _guards(step: Step, pair: Pair) -> Iterator[Effect]:
             yield from _flag(step, pair, path, _for(FLAGS.get(suffix, ()), pair.new.type), old, new)
             yield from _amount(step, pair, path, _for(AMOUNTS.get(suffix, ()), pair.new.type), old, new)
     yield from _alarm(step, pair, old, new)
+    yield from _traffic(step, pair)
     before, after = _earliest(old), _earliest(new)
     if after is not None and (before is None or after < before):
-        words = f"data is deleted after {_number(after)}" + (f" instead of {_number(before)}" if before is not None else "")
+        words = f"data is deleted after {_days(after)}" + (f" instead of {_days(before)}" if before is not None else "")
         yield _said(step, BACKUPS, pair.new, words, "expiry", _number(before), _number(after), True, Severity.MODERATE)
     if (
         pair.new.type.startswith("aws_elasticache")
@@ -381,6 +382,11 @@ def _number(value: float | None) -> str:
     return "" if value is None else "for ever" if value >= FOREVER else f"{value:g}" if value < 1e6 else str(int(value))
 
 
+def _days(value: float) -> str:
+    """A span as people say it; what is counted in milliseconds has many digits."""
+    return _number(value) if value >= FOREVER else f"{_number(value)} milliseconds" if value >= 1e6 else f"{_number(value)} days"
+
+
 def _earliest(at: Flat) -> float | None:
     found = [
         number
@@ -390,6 +396,31 @@ def _earliest(at: Flat) -> float | None:
         if value.kind == "literal" and (number := _as_number(scalar(value.value))) is not None
     ]
     return min(found, default=None)
+
+
+def _traffic(step: Step, pair: Pair) -> Iterator[Effect]:
+    """An alias of a function that split its traffic, and gives all of it at once to a version that had none: a canary left out."""
+    if pair.new.type != "aws_lambda_alias" or _weights(pair.after):
+        return
+    before, version = _weights(pair.before), pair.after.get("function_version")
+    old = pair.before.get("function_version")
+    if not before or version is None or (old is not None and old.text == version.text) or version.key in before or version.text in before:
+        return
+    shown = ", ".join(sorted(before))
+    yield _said(
+        step, ROLLBACK, pair.new, "every request goes to the new version at once, as its traffic is no longer split", "routing_config",
+        shown, None, True, Severity.MODERATE,
+    )  # fmt: skip
+
+
+def _weights(body: Block) -> frozenset[str]:
+    """The versions that get a part of an alias's traffic."""
+    return frozenset(
+        key.key
+        for block in body.nested("routing_config")
+        if (value := block.get("additional_version_weights")) is not None
+        for key, _ in value.pairs
+    )
 
 
 def _prevent(step: Step, pair: Pair) -> Iterator[Effect]:
@@ -519,7 +550,7 @@ def _expiries(step: Step) -> Iterator[Effect]:
                 step,
                 BACKUPS,
                 resource,
-                f"data that was kept is deleted after {_number(after)} days",
+                f"data that was kept is deleted after {_days(after)}",
                 "expiry",
                 None,
                 _number(after),

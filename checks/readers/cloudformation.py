@@ -290,6 +290,9 @@ def plain(template: Template, node: Node | None) -> str | None:
         return node.text
     if found[0] == "Ref":
         return template.defaults.get(found[1].text or "")
+    if found[0] == "Fn::FindInMap":
+        mapped = _literal(template, node)
+        return mapped[0] if mapped is not None else None
     if found[0] == "Fn::Sub":
         (text, *more) = spell(node) or [""]
         filled = re.sub(r"\$\{([^{}]*)\}", lambda m: template.defaults.get(m.group(1), m.group()), text)
@@ -329,22 +332,56 @@ def truth(template: Template, node: Node | None) -> bool | None:
     return {"true": True, "false": False}.get(known.lower()) if known is not None else None
 
 
-def possible(template: Template, name: str | None, depth: int = 0) -> bool:
-    """Whether a condition may hold: false only where defaults alone make it surely false."""
-    return name is None or _holds(template, template.conditions.get(name), depth) is not False
+def possible(template: Template, name: str | None) -> bool:
+    """Whether a condition may hold: false only where the template alone makes it surely false."""
+    return name is None or holds(template, name) != (False, True)
 
 
-def _holds(template: Template, node: Node | None, depth: int) -> bool | None:
+def holds(template: Template, name: str | None) -> tuple[bool, bool] | None:
+    """(whether a condition holds, whether that is sure) with the parameters at their defaults; None where it is not known. No condition holds."""
+    return (True, True) if name is None else _holds(template, template.conditions.get(name), 0)
+
+
+def _holds(template: Template, node: Node | None, depth: int) -> tuple[bool, bool] | None:
     found = call(node) if node is not None and depth < 20 else None
-    if found is None or found[1].items is None:
-        if found is not None and found[0] == "Fn::Condition":
-            return _holds(template, template.conditions.get(found[1].text or ""), depth + 1)
+    if found is None:
         return None
     name, argument = found
+    if name in ("Fn::Condition", "Condition"):
+        return _holds(template, template.conditions.get(argument.text or ""), depth + 1)
     items = argument.items or ()
     if name == "Fn::Equals" and len(items) == 2:
-        # A parameter can be given at deployment, so only two literals are certain.
-        left, right = items
-        if call(left) is None and call(right) is None and left.text is not None and right.text is not None:
-            return left.text == right.text
-    return None
+        left, right = (_literal(template, item) for item in items)
+        return None if left is None or right is None else (left[0] == right[0], left[1] and right[1])
+    if name not in ("Fn::Not", "Fn::And", "Fn::Or") or not items:
+        return None
+    parts = [_holds(template, _condition(item), depth + 1) for item in items[:10]]
+    if name == "Fn::Not":
+        return None if parts[0] is None else (not parts[0][0], parts[0][1])
+    decisive = name == "Fn::Or"
+    deciding = [part for part in parts if part is not None and part[0] is decisive]
+    if deciding:
+        return decisive, any(part[1] for part in deciding)
+    return None if None in parts else (not decisive, all(part[1] for part in parts if part is not None))
+
+
+def _condition(node: Node) -> Node:
+    """`{"Condition": "Name"}` inside another condition, as the function it is."""
+    name = node.string("Condition") if not node.tag and node.keys() == ("Condition",) else None
+    return Node(line=node.line, tag="!Condition", text=name) if name is not None else node
+
+
+def _literal(template: Template, node: Node) -> tuple[str, bool] | None:
+    """A text and whether it is sure: what a parameter's default gives, or a mapping by it, another value may be given for at deployment."""
+    found = call(node)
+    if found is None:
+        return (node.text, True) if node.text is not None else None
+    if found[0] == "Fn::FindInMap":
+        items = (found[1].items or ())[:3]
+        keys = [key for item in items if (key := _literal(template, item)) is not None]
+        if len(keys) != 3 or template.mappings is None:
+            return None
+        value = template.mappings.get(*(key for key, _ in keys))
+        return (value.text, all(sure for _, sure in keys)) if value is not None and value.text is not None else None
+    known = plain(template, node)
+    return (known, False) if known is not None else None
