@@ -71,8 +71,10 @@ def template(data: bytes, path: str) -> Template | None:
         return None
     try:
         documents = read(data, path)
-    except Unreadable:
+    except Unreadable as unreadable:
         found = _rendered(data, path) if b"{{" in data else None
+        if found is not None:
+            unreadable.data = None  # it is no YAML as it stands, and was read all the same
         found = found or _pieces(data, path)
         if found is None:
             raise
