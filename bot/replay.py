@@ -9,7 +9,7 @@ from pathlib import Path
 from bot import codec, records
 from bot.mirror.change import RepositoryError
 from bot.mirror.objects import Objects
-from bot.store import open_store
+from bot.store import Store, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,18 @@ class Answer:
     text: str
 
 
-def replay_review(data: Path | None, review: str) -> Answer:
-    """Replay a review of the server's database. Raises `RepositoryError` where there is none."""
-    directory = data or Path(os.environ.get("INTERLOCK_DATA", "var"))
+def open_kept(directory: Path, database_url: str = "") -> Store:
+    """The database of a server that ran before. Raises `RepositoryError` where there is none, `NoDriver`."""
     database = directory / "interlock.db"
-    if not database.is_file():
+    if not database_url and not database.is_file():
         raise RepositoryError(f"there is no database at {database}; name the server's data directory with --data DIR")
-    store = open_store(directory)
+    return open_store(directory, database_url)
+
+
+def replay_review(data: Path | None, review: str, database_url: str = "") -> Answer:
+    """Replay a review of the server's database: a PostgreSQL one by its address, otherwise the file in `data`. Raises `RepositoryError`, `NoDriver`."""
+    directory = data or Path(os.environ.get("INTERLOCK_DATA", "var"))
+    store = open_kept(directory, database_url)
     try:
         record = store.record(review)
         if record is None:

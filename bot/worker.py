@@ -22,8 +22,10 @@ from bot.webhook import BODY
 
 logger = logging.getLogger("interlock.worker")
 
-LEASE = 25.0
-"""Seconds a lease lasts without being renewed: a dead worker's work is taken over after at most that."""
+LEASE = 20.0
+"""Seconds a lease lasts without being renewed: a dead worker's work is taken over after that, and the few seconds until somebody looks."""
+GRACE = 25.0
+"""Seconds that what runs may still take when the server is told to stop; then it is given back."""
 TRIES = 6
 POISON = 12
 """Times that work was taken without coming to any end, not even an error: whoever took it died. It is given up then."""
@@ -31,8 +33,6 @@ GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404
 """Refusals that say there is nothing to look at: the App is not installed there (any more), or the pull request never was."""
 SURE = 3
 """Times such a refusal must come before it is believed."""
-IDLE = 5.0
-"""Seconds between two looks at the table when nothing woke the worker: other processes may have put work there."""
 
 
 async def _pull(work: Work, tools: Tools) -> None:
@@ -50,33 +50,29 @@ class Workers:
     """The workers of this process."""
 
     def __init__(self, tools: Tools, count: int) -> None:
-        self._tools, self._count = tools, count
+        self._tools = tools
         self._name = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._turns = tools.store.turns(count)
+        self._running: asyncio.Task[None] | None = None
         self._busy = 0
 
     def start(self) -> None:
         """Start reading deliveries and taking work."""
-        self._tasks = [asyncio.create_task(self._read_deliveries())] + [
-            asyncio.create_task(self._work(number)) for number in range(self._count)
-        ]
+        self._running = asyncio.create_task(self._turns.run(self._read, self._look))
 
     def wake(self) -> None:
         """Something was stored."""
-        self._wake.set()
+        self._turns.wake()
 
-    async def stop(self, grace: float = 25.0) -> None:
-        """Take nothing new, let what runs end, give the rest back by its lease."""
-        self._stopping = True
-        self._wake.set()
-        _, pending = await asyncio.wait(self._tasks, timeout=grace) if self._tasks else (set(), set[asyncio.Task[None]]())
-        for task in pending:
-            task.cancel()
-        for task in pending:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async def stop(self, grace: float = GRACE) -> None:
+        """Take nothing new, let what runs end, give the rest back so that another worker has it at once."""
+        self._turns.stop()
+        if self._running is None:
+            return
+        await asyncio.wait((self._running,), timeout=grace)
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
 
     async def settled(self) -> None:
         """Wait until nothing is unread, waiting or being done. For the demo and tests; work that waits for its time counts."""
@@ -86,24 +82,13 @@ class Workers:
                 return
             await asyncio.sleep(0.02)
 
-    async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
-
-    async def _read_deliveries(self) -> None:
-        while not self._stopping:
-            try:
-                read_any = await asyncio.to_thread(self._read_some)
-            except Exception:
-                logger.exception("deliveries could not be read; trying again")
-                read_any = False
-                await asyncio.sleep(1)
-            if read_any:
-                self._wake.set()
-                await asyncio.sleep(0)
-            else:
-                await self._pause(IDLE)
+    async def _read(self) -> bool:
+        try:
+            return await asyncio.to_thread(self._read_some)
+        except Exception:
+            logger.exception("deliveries could not be read; trying again")
+            await asyncio.sleep(1)
+            return False
 
     def _read_some(self) -> bool:
         store = self._tools.store
@@ -121,24 +106,26 @@ class Workers:
             logger.info("delivery %s (%s) asks for %s", delivery.guid, delivery.event, ", ".join(mark.key for mark in marks) or "nothing")
         return bool(deliveries)
 
-    async def _work(self, number: int) -> None:
-        while not self._stopping:
-            try:
-                work = await asyncio.to_thread(self._tools.store.take, f"{self._name}/{number}", LEASE)
-            except Exception:
-                logger.exception("no work could be taken; trying again")
-                await asyncio.sleep(1)
-                continue
-            if work is None:
-                # Work that waits for its time wakes nobody, so look again soon while there is any.
-                waits = (await asyncio.to_thread(self._tools.store.waiting))["waiting"]
-                await self._pause(0.1 if waits else IDLE)
-                continue
-            self._busy += 1
-            try:
-                await self._do(work)
-            finally:
-                self._busy -= 1
+    async def _look(self) -> bool:
+        """Take one piece of work and do it; whether there was any."""
+        try:
+            work = await asyncio.to_thread(self._tools.store.take, self._name, LEASE)
+        except Exception:
+            logger.exception("no work could be taken; trying again")
+            await asyncio.sleep(1)
+            return False
+        if work is None:
+            return False
+        self._busy += 1
+        try:
+            await self._do(work)
+        except Exception:
+            # Not even its failure could be stored: the lease ends by itself, and somebody takes it then.
+            logger.exception("%s was left to its lease", work.key)
+            await asyncio.sleep(1)
+        finally:
+            self._busy -= 1
+        return True
 
     async def _do(self, work: Work) -> None:
         store = self._tools.store
@@ -174,7 +161,6 @@ class Workers:
             await asyncio.to_thread(store.finish, work)
         finally:
             beat.cancel()
-            self._wake.set()
 
     async def _failed(self, work: Work, error: Exception) -> None:
         dead = work.attempts >= TRIES
@@ -193,3 +179,5 @@ class Workers:
                 await asyncio.to_thread(self._tools.store.keep, work, LEASE)
             except LostLease:
                 return
+            except Exception:
+                logger.exception("the lease of %s could not be renewed; trying again", work.key)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.database import BACKENDS, address
 from tests.house import House, build, demolish
 
 pytest_plugins = ["tests.conformance", "tests.ears", "tests.emulator", "tests.octokit"]
@@ -16,11 +17,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update", action="store_true", help="rewrite effects.txt of the detectors' fixtures; read the difference before you keep it"
     )
+    parser.addoption("--every-store", action="store_true", help="play every conversation on PostgreSQL too, not only those marked so")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Conversations are played on SQLite; those that are marked, or all where it is asked for, on PostgreSQL too."""
+    if "house" in metafunc.fixturenames and (
+        metafunc.config.getoption("--every-store") or metafunc.definition.get_closest_marker("every_store")
+    ):
+        metafunc.parametrize("house", BACKENDS, indirect=True)
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """The real server, the stand-in for GitHub, an installed App and a repository with an enforced policy."""
-    made = build(tmp_path / "data")
+    made = build(tmp_path / "data", database_url=address(getattr(request, "param", "sqlite")))
     yield made
     demolish(made)

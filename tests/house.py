@@ -74,11 +74,11 @@ def settings_for(github: StandIn, app: App, folder: Path, **more: Any) -> Settin
     return Settings(**{**values, **more})
 
 
-def build(folder: Path, files: Mapping[str, str] = FILES, clock: Callable[[], float] = time.time) -> House:
+def build(folder: Path, files: Mapping[str, str] = FILES, clock: Callable[[], float] = time.time, **more: Any) -> House:
     """A running house with one repository on which the App is installed. Call `demolish` at the end."""
     github = StandIn.start(clock=clock)
     app = github.app("interlock")
-    server = Running(settings_for(github, app, folder))
+    server = Running(settings_for(github, app, folder, **more))
     app.webhook_url = f"{server.url}/webhook"
     repo = github.repository("acme", "shop", roles={"sam": "maintain", "robin": "write", "eve": "read", "mallory": "none"})
     installation = github.install(app, "acme")

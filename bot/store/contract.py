@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -89,6 +89,24 @@ class NoDriver(Exception):
     """The package for this database is not installed: a sentence with the remedy."""
 
 
+Deed = Callable[[], Awaitable[bool]]
+"""Something to do when one is woken; whether there was anything to do."""
+
+
+class Turns(Protocol):
+    """Who is woken when there is something to do, and how much is done at a time. It decides nothing: what is looked at, in which order and by
+    whom alone, is the state's business (`take`), so a turn too many costs a look at the table and a turn too few is made up for by the sweep."""
+
+    async def run(self, read: Deed, look: Deed) -> None:
+        """Call `read` when deliveries were stored and `look` when work may be ready, until `stop`. Neither raises."""
+
+    def wake(self) -> None:
+        """Something was stored in this process."""
+
+    def stop(self) -> None:
+        """Begin nothing new; `run` returns when what runs has ended."""
+
+
 class Store(Protocol):
     """The database of one installation of Interlock. Safe to use from several threads, processes and (PostgreSQL) machines."""
 
@@ -97,6 +115,9 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the database."""
+
+    def turns(self, count: int) -> Turns:
+        """Who wakes the workers of this process, at most `count` looks at a time."""
 
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> int:
         """Store deliveries durably in one transaction; how many were new. A GUID that is known stays as it is."""
@@ -136,6 +157,9 @@ class Store(Protocol):
 
     def rename(self, old: str, new: str) -> None:
         """A repository has another name: its work, its records and what was remembered of it follow."""
+
+    def ready(self, per_repository: int = 2) -> bool:
+        """Whether there is something that nobody has begun: a delivery to read, or work that `take` would give."""
 
     def waiting(self) -> dict[str, float]:
         """How much work waits, is being done and is dead, and the age of the oldest in seconds."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,8 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
-from bot.store.contract import NoBackup
+from bot.store import distribution
+from bot.store.contract import NoBackup, Turns
 from bot.store.sql import Cursor, Session, SqlStore
 
 SCHEMA: tuple[str, ...] = (
@@ -56,7 +57,7 @@ LOCKS = {"schema": 7_305_001, "take": 7_305_002, "records": 7_305_003}
 
 class _Session:
     def __init__(self, db: psycopg.Connection[Any]) -> None:
-        self._db = db
+        self.connection = self._db = db
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> Cursor:
         return self._db.execute(query.replace("?", "%s").encode(), values)
@@ -65,6 +66,23 @@ class _Session:
         with self._db.cursor() as cursor:
             cursor.executemany(query.replace("?", "%s").encode(), rows)
             return max(0, cursor.rowcount)
+
+
+def _aside(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end in a thread of its own: whoever opens a database may have a loop already."""
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="upgrade")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
 
 
 class PostgresStore(SqlStore):
@@ -82,8 +100,14 @@ class PostgresStore(SqlStore):
             open=False,
             check=ConnectionPool.check_connection,
             kwargs={
+                "autocommit": True,
                 "row_factory": dict_row,
                 "connect_timeout": 10,
+                # A database that is silently gone is noticed, not waited for (postgresql.org/docs/current/libpq-connect.html).
+                "tcp_user_timeout": 15_000,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 2,
                 "application_name": "interlock",
                 "options": "-c statement_timeout=60000",
             },
@@ -130,6 +154,7 @@ class PostgresStore(SqlStore):
             if version < len(SCHEMA):
                 db.execute("delete from interlock_schema")
                 db.execute("insert into interlock_schema values (?)", (len(SCHEMA),))
+        _aside(distribution.upgrade(self._url))
 
     @contextmanager
     def _transaction(self, only: str = "") -> Iterator[Session]:
@@ -143,21 +168,19 @@ class PostgresStore(SqlStore):
         with self._pool.connection() as connection:
             yield _Session(connection)
 
-    def put_deliveries(self, deliveries: Any) -> int:
-        number = super().put_deliveries(deliveries)
-        with contextlib.suppress(psycopg.Error), self._pool.connection() as connection:
-            # Workers elsewhere look at once; if this is lost they look a few seconds later.
-            connection.execute("notify interlock")
-        return number
+    def turns(self, count: int) -> Turns:
+        return distribution.Distributed(self._url, self.ready, self._sweep, count)
 
-    def listen(self, heard: Callable[[], None], stop: threading.Event) -> None:
-        """Call `heard` whenever another replica stored deliveries, until `stop`."""
-        while not stop.is_set():
-            try:
-                with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
-                    connection.execute("listen interlock")
-                    while not stop.is_set():
-                        for _ in connection.notifies(timeout=1.0, stop_after=1):
-                            heard()
-            except psycopg.Error:
-                stop.wait(2.0)
+    def _announce_deliveries(self, db: Session) -> None:
+        assert isinstance(db, _Session)
+        distribution.announce(db.connection, distribution.READ)
+
+    def _announce(self, db: Session, key: str, delay: float) -> None:
+        assert isinstance(db, _Session)
+        distribution.announce(db.connection, distribution.LOOK, key, delay)
+
+    def _sweep(self, name: str) -> None:
+        """Turns for what is ready and nobody was woken for; the same name is one sweep, however many replicas ask."""
+        with self._pool.connection() as connection:
+            for deed in (distribution.READ, distribution.LOOK):
+                distribution.announce(connection, deed, name, once=f"{deed} {name}")

@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from bot import codec
-from bot.store.contract import Delivery, Line, LostLease, Mark, Record, Work
+from bot.store.contract import Delivery, Line, LostLease, Mark, Record, Turns, Work
+from bot.store.polling import Polling
 
 Row = Any
 """A row, read by the names of its columns."""
@@ -54,12 +55,24 @@ class SqlStore(ABC):
     def _reading(self) -> AbstractContextManager[Session]:
         """A session that reads."""
 
+    def turns(self, count: int) -> Turns:
+        return Polling(self.due, count)
+
+    def _announce_deliveries(self, db: Session) -> None:
+        """Deliveries were stored in this transaction."""
+
+    def _announce(self, db: Session, key: str, delay: float) -> None:
+        """In this transaction, work of a key became ready, or will be after `delay` seconds."""
+
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> int:
         with self._transaction() as db:
-            return db.many(
+            new = db.many(
                 "insert into deliveries (guid, event, body, received) values (?, ?, ?, ?) on conflict (guid) do nothing",
                 [(one.guid, one.event, one.body, one.received) for one in sorted(deliveries, key=lambda one: one.guid)],
             )
+            if new:
+                self._announce_deliveries(db)
+            return new
 
     def new_deliveries(self, limit: int = 100) -> list[Delivery]:
         with self._reading() as db:
@@ -101,19 +114,13 @@ class SqlStore(ABC):
             not_before = case when work.not_before < excluded.not_before then work.not_before else excluded.not_before end""",
             (mark.key, mark.repository, mark.installation, mark.kind, mark.payload, now, now + mark.delay),
         )
+        self._announce(db, mark.key, mark.delay)
 
     def take(self, worker: str, lease: float, per_repository: int = 2) -> Work | None:
         now = self._clock()
         # One at a time: two takers that do not see each other would go over the limit of a repository.
         with self._transaction("take") as db:
-            row = db.execute(
-                """select w.* from work w left join turns t on t.repository = w.repository
-                left join turns i on i.repository = 'installation:' || w.installation
-                where w.dead = 0 and w.not_before <= ? and w.leased_until <= ?
-                and (select count(*) from work o where o.repository = w.repository and o.leased_until > ?) < ?
-                order by coalesce(i.taken, 0), coalesce(t.taken, 0), w.marked limit 1""",
-                (now, now, now, per_repository),
-            ).fetchone()
+            row = self._next(db, now, per_repository)
             if row is None:
                 return None
             # Of one count for all keys, so that a key that was finished and marked anew has no fence of before.
@@ -142,6 +149,32 @@ class SqlStore(ABC):
             row["fence"],
         )
 
+    def _next(self, db: Session, now: float, per_repository: int) -> Row:
+        return db.execute(
+            """select w.* from work w left join turns t on t.repository = w.repository
+            left join turns i on i.repository = 'installation:' || w.installation
+            where w.dead = 0 and w.not_before <= ? and w.leased_until <= ?
+            and (select count(*) from work o where o.repository = w.repository and o.leased_until > ?) < ?
+            order by coalesce(i.taken, 0), coalesce(t.taken, 0), w.marked limit 1""",
+            (now, now, now, per_repository),
+        ).fetchone()
+
+    def ready(self, per_repository: int = 2) -> bool:
+        with self._reading() as db:
+            if db.execute("select 1 from deliveries where state = 'new' limit 1").fetchone() is not None:
+                return True
+            return self._next(db, self._clock(), per_repository) is not None
+
+    def due(self) -> float | None:
+        """Seconds until the next work may be taken (below zero: it is due, and its repository may have its share), None if none waits."""
+        now = self._clock()
+        with self._reading() as db:
+            row = db.execute(
+                """select min(case when not_before < leased_until then leased_until else not_before end) as due from work
+                where dead = 0"""
+            ).fetchone()
+        return None if row["due"] is None else row["due"] - now
+
     def keep(self, work: Work, lease: float) -> None:
         with self._transaction() as db:
             self._owned(db, work)
@@ -162,15 +195,17 @@ class SqlStore(ABC):
                 "delete from work where key = ? and fence = ? and generation = ?", (work.key, work.fence, work.generation)
             ).rowcount
             if not gone:
-                db.execute(
+                again = db.execute(
                     "update work set leased_until = 0, attempts = 0, marked = ? where key = ? and fence = ?",
                     (self._clock(), work.key, work.fence),
-                )
+                ).rowcount
+                if again:
+                    self._announce(db, work.key, 0.0)
 
     def retry(self, work: Work, delay: float, error: str, dead: bool = False, counted: bool = True) -> None:
         with self._transaction() as db:
             # Marked again since it was taken: what failed is old, so the new state gets its own tries.
-            db.execute(
+            rests = db.execute(
                 """update work set leased_until = 0, not_before = ?, error = ?, dead = case when generation = ? then ? else 0 end,
                 attempts = attempts - ? where key = ? and fence = ?""",
                 (
@@ -182,7 +217,9 @@ class SqlStore(ABC):
                     work.key,
                     work.fence,
                 ),
-            )
+            ).rowcount
+            if rests and not dead:
+                self._announce(db, work.key, delay)
 
     def drop_work(self, installation: int, repository: str | None = None) -> int:
         with self._transaction() as db:
@@ -229,12 +266,12 @@ class SqlStore(ABC):
 
     def revive(self, key: str) -> bool:
         with self._transaction() as db:
-            return (
-                db.execute(
-                    "update work set dead = 0, attempts = 0, not_before = 0, generation = generation + 1 where key = ? and dead = 1", (key,)
-                ).rowcount
-                > 0
-            )
+            revived = db.execute(
+                "update work set dead = 0, attempts = 0, not_before = 0, generation = generation + 1 where key = ? and dead = 1", (key,)
+            ).rowcount
+            if revived:
+                self._announce(db, key, 0.0)
+            return revived > 0
 
     def append_record(self, record: Callable[[str], Record], work: Work | None = None) -> Record:
         # The digest before it is read and the record appended in one go: a chain has no two links on one.
