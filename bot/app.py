@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator
 
@@ -27,11 +29,16 @@ from bot.worker import Workers
 logger = logging.getLogger("interlock")
 
 
-class App:
-    """The server: a bare route for deliveries, Starlette for everything else."""
+DOOR = 5
+"""Seconds that a request may still take when the server is told to stop. With `worker.GRACE` this is less than what a supervisor waits."""
 
-    def __init__(self, settings: Settings) -> None:
+
+class App:
+    """The server: a bare route for deliveries, Starlette for everything else. With `looks` it also looks at what is stored."""
+
+    def __init__(self, settings: Settings, looks: bool = True) -> None:
         self.settings = settings
+        self._looks = looks
         self.store: Store = open_store(settings.data, settings.database_url)
         self.tools: Tools | None = None
         self.workers: Workers | None = None
@@ -75,7 +82,7 @@ class App:
         settings = self.settings
         assert settings.credentials is not None
         self._api = Api(settings.credentials, settings.api_url, write_seconds=settings.write_seconds)
-        self._sandbox = Sandbox(settings.workers)
+        self._sandbox = Sandbox(settings.workers) if self._looks else None
         self.tools = Tools(
             self._api,
             Mirrors(settings.data / "mirrors", settings.mirror_quota),
@@ -84,10 +91,15 @@ class App:
             settings.public_url,
             sandbox=self._sandbox,
         )
-        self.workers = Workers(self.tools, settings.workers)
-        self._inbox = Inbox(self.store, self.workers.wake)
+        if self._looks:
+            self.workers = Workers(self.tools, settings.workers)
+            self.workers.start()
+        self._inbox = Inbox(self.store, self._stored)
         self._webhook = Webhook(settings.credentials.webhook_secrets, self._inbox)
-        self.workers.start()
+
+    def _stored(self) -> None:
+        if self.workers is not None:
+            self.workers.wake()
 
     async def _end(self) -> None:
         self._webhook = Webhook((), None, ("a server that is not stopping",))
@@ -108,21 +120,49 @@ class App:
         """Deliveries would be taken."""
         if self.settings.credentials is None:
             return PlainTextResponse("not ready: set " + ", ".join(self.settings.missing) + "\n", 503)
-        if self.workers is None:
+        if self._inbox is None:
             return PlainTextResponse("not ready: starting\n", 503)
         waiting = self.store.waiting()
         return PlainTextResponse(f"ready: {waiting['waiting']:.0f} waiting, {waiting['taken']:.0f} taken, {waiting['dead']:.0f} dead\n")
 
+    async def look(self, stop: asyncio.Event) -> None:
+        """Look at what other processes store, without a door of its own, until `stop`."""
+        self._begin()
+        try:
+            await stop.wait()
+        finally:
+            await self._end()
+            self.store.close()
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Run the server until it is told to stop."""
+
+def work(settings: Settings) -> None:
+    """Run workers alone until this process is told to stop."""
+    _log()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        app = App(settings)
+        print(f"interlock: {settings.workers} workers on {app.store.place}", file=sys.stderr, flush=True)
+        await app.look(stop)
+
+    asyncio.run(main())
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def serve(settings: Settings, host: str, port: int, looks: bool = True) -> None:
+    """Run the server until it is told to stop; without `looks`, its door and its pages only."""
     import uvicorn
 
     from bot.protocol import Guarded
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    app = App(settings)
+    _log()
+    app = App(settings, looks)
     invitation = app.site.setup.invite()
     if invitation:
         print(
@@ -137,6 +177,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=DOOR,
         http=Guarded,
     )

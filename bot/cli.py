@@ -185,20 +185,60 @@ def _progress(done: int, every: int, stopped: int, seconds: float) -> None:
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=8480, help="the port to listen on (default: 8480)")
+    parser.add_argument(
+        "--web", action="store_true", help="take deliveries and show the pages only; `interlock work` looks at what was stored"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
     from bot.app import serve
     from bot.settings import SettingsError, read_settings
+    from bot.store import NoDriver
 
     try:
         settings = read_settings()
-    except SettingsError as error:
+        if settings.credentials is None:
+            print(f"interlock: no credentials, deliveries will be refused; set {', '.join(settings.missing)}", file=sys.stderr)
+        print(f"interlock: listening on http://{options.host}:{options.port}", file=sys.stderr, flush=True)
+        serve(settings, options.host, options.port, looks=not options.web)
+    except (SettingsError, NoDriver) as error:
         raise Refused(str(error)) from None
-    if settings.credentials is None:
-        print(f"interlock: no credentials, deliveries will be refused; set {', '.join(settings.missing)}", file=sys.stderr)
-    print(f"interlock: listening on http://{options.host}:{options.port}", file=sys.stderr, flush=True)
-    serve(settings, options.host, options.port)
+    return PASS
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    """A command that is told everything by the environment."""
+
+
+def _work(_: argparse.Namespace) -> int:
+    from bot.app import work
+    from bot.settings import SettingsError, read_settings
+    from bot.store import NoDriver
+
+    try:
+        settings = read_settings()
+        if settings.credentials is None:
+            raise Refused(f"there is no App to work for: set {', '.join(settings.missing)}")
+        work(settings)
+    except (SettingsError, NoDriver) as error:
+        raise Refused(str(error)) from None
+    return PASS
+
+
+def _backup_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="where the copy is written: a file that is not there yet")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data directory (default: INTERLOCK_DATA, or var)")
+
+
+def _backup(options: argparse.Namespace) -> int:
+    from bot.replay import backup
+    from bot.settings import SettingsError, database_address
+    from bot.store import NoBackup, NoDriver
+
+    try:
+        print(backup(options.data, database_address(), options.file))
+    except (SettingsError, NoDriver, NoBackup) as error:
+        raise Refused(str(error)) from None
     return PASS
 
 
@@ -209,8 +249,13 @@ def _replay_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from bot.replay import replay_review
+    from bot.settings import SettingsError, database_address
+    from bot.store import NoDriver
 
-    result = replay_review(options.data, options.review)
+    try:
+        result = replay_review(options.data, options.review, database_address())
+    except (SettingsError, NoDriver) as error:
+        raise Refused(str(error)) from None
     print(result.text)
     return PASS if result.same else BLOCKED
 
@@ -355,7 +400,21 @@ COMMANDS: tuple[Command, ...] = (
         _policy,
     ),
     Command("plan", "make the digest of a plan", ("terraform show -json plan.out | interlock plan digest -",), _plan_arguments, _plan),
-    Command("serve", "run the GitHub App", ("interlock serve --host 0.0.0.0 --port 8480",), _serve_arguments, _serve),
+    Command(
+        "serve",
+        "run the GitHub App",
+        ("interlock serve --host 0.0.0.0 --port 8480", "interlock serve --web"),
+        _serve_arguments,
+        _serve,
+    ),
+    Command("work", "look at what `interlock serve --web` stores, in a process of its own", ("interlock work",), _no_arguments, _work),
+    Command(
+        "backup",
+        "copy the server's database while it runs",
+        ("interlock backup /backups/interlock.db", "interlock backup copy.db --data /var/lib/interlock"),
+        _backup_arguments,
+        _backup,
+    ),
     Command(
         "doctor",
         "say whether a repository's gate is enforced, and how to force it",

@@ -1,4 +1,4 @@
-"""`interlock replay`: a recorded review computed again from its stored inputs."""
+"""`interlock replay`: a recorded review computed again from its stored inputs. `interlock backup`: the database they are stored in, copied."""
 
 from __future__ import annotations
 
@@ -51,3 +51,21 @@ def replay_review(data: Path | None, review: str, database_url: str = "") -> Ans
         result.same,
         f"review {record.id}, {record.repository} {record.head[:12]}, computed again {how}: {words}\nrecorded {result.recorded}\ncomputed {result.computed}",
     )
+
+
+def backup(data: Path | None, database_url: str, target: Path) -> str:
+    """Copy a server's database to a new file while the server runs. Raises `RepositoryError`, `NoDriver`, `NoBackup`."""
+    if target.exists():
+        raise RepositoryError(f"{target} is there already; name a new file")
+    store = open_kept(data or Path(os.environ.get("INTERLOCK_DATA", "var")), database_url)
+    scratch = target.with_name(target.name + ".part")
+    try:
+        store.backup(str(scratch))
+        # A copy that was broken off does not look like one that is whole.
+        scratch.replace(target)
+    except OSError as error:
+        raise RepositoryError(f"{target} cannot be written: {error.strerror}") from None
+    finally:
+        store.close()
+        scratch.unlink(missing_ok=True)
+    return f"{store.place} was copied to {target}; to restore it, stop the server and put the copy in its place"

@@ -119,6 +119,12 @@ def read_settings(environment: MutableMapping[str, str] | None = None) -> Settin
     )
 
 
+def database_address(environment: MutableMapping[str, str] | None = None) -> str:
+    """INTERLOCK_DATABASE_URL alone, for commands that need nothing else; removed from the environment. Raises `SettingsError`."""
+    env = os.environ if environment is None else environment
+    return _database(env.pop("INTERLOCK_DATABASE_URL", "").strip())
+
+
 KEPT = "credentials.json"
 """Where the setup page stores the App's credentials, in the data directory: readable by the server's own user alone."""
 IDENTITY = ("INTERLOCK_APP_ID", "INTERLOCK_PRIVATE_KEY", "INTERLOCK_PRIVATE_KEY_FILE")

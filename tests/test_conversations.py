@@ -17,6 +17,7 @@ from tests.house import AGENT, DATABASE, RISK, TOPIC, House, build, demolish
 DESTROY = {"infra/prod/main.tf": TOPIC}
 
 
+@pytest.mark.every_store
 def test_an_agent_destroys_a_database(house: House) -> None:
     """An agent opens a pull request that destroys a database; the gate is red, the score is told, a comment says what to do, a label tells the band."""
     sha, pull = house.propose(DESTROY, "claude/tidy", "Tidy up" + AGENT)
@@ -46,6 +47,7 @@ def test_an_approval_changes_nothing(house: House) -> None:
     assert house.verdict(sha) == "failure"
 
 
+@pytest.mark.every_store
 def test_a_push_that_mends_it_turns_it_green_and_the_comment_is_updated_in_place(house: House) -> None:
     """The author keeps the database; the new head is green, the old one stays red, and there is still one comment."""
     first, pull = house.propose(DESTROY)
@@ -106,6 +108,7 @@ def test_a_wrong_policy_is_shown_with_its_line(house: House) -> None:
     assert gate.conclusion == "failure" and "line 2" in gate.summary and "did you mean" in gate.summary
 
 
+@pytest.mark.every_store
 def test_the_same_delivery_twice_is_one_review(house: House) -> None:
     """GitHub delivers again under the same GUID; nothing is computed or posted again."""
     _, pull = house.propose(DESTROY)
@@ -187,6 +190,7 @@ def test_an_empty_pull_request_passes(house: House) -> None:
     assert house.verdict(sha) == "success"
 
 
+@pytest.mark.every_store
 def test_recheck_by_a_click_and_by_a_command(house: House) -> None:
     """“Re-run”, the button and `/interlock recheck` look again; the reaction acknowledges the command."""
     sha, pull = house.propose(DESTROY)
@@ -257,6 +261,7 @@ def test_an_outsider_is_refused(house: House) -> None:
     assert len(house.server.app.store.records("acme/shop", pull=pull.number)) == before
 
 
+@pytest.mark.every_store
 def test_evidence_that_arrives_later_decides_anew(house: House) -> None:
     """A workflow finishes: the verdict is decided again, and the assessment is not made again."""
     sha, pull = house.propose(DESTROY)
@@ -274,11 +279,12 @@ def test_an_ordinary_review_needs_at_most_fifteen_requests(house: House) -> None
     assert len(mine) <= 15, [(one.method, one.path) for one in mine]
 
 
+@pytest.mark.every_store
 def test_a_recorded_review_replays_to_the_same(house: House) -> None:
     """Every verdict can be computed again from what was stored with it."""
     _, pull = house.propose(DESTROY, "claude/tidy", "Tidy" + AGENT)
     record = house.server.app.store.records("acme/shop", pull=pull.number)[0]
-    answer = replay_review(house.server.app.settings.data, record.id)
+    answer = replay_review(house.server.app.settings.data, record.id, house.server.app.settings.database_url)
     assert answer.same and "from the two trees up" in answer.text
 
 

@@ -82,7 +82,7 @@ class LostLease(Exception):
 
 
 class NoBackup(Exception):
-    """This database is copied by its own tools: a sentence that names them."""
+    """No copy was made: a sentence that says why, or names the tools of the database for it."""
 
 
 class NoDriver(Exception):
@@ -219,4 +219,4 @@ class Store(Protocol):
         """Keep an assessment; the oldest ones go when there are more than `most`."""
 
     def backup(self, target: str) -> None:
-        """Write a whole copy to a file while the server runs. Raises `NoBackup` where the database has its own way."""
+        """Write a whole copy to a file while the server runs. Raises `NoBackup`, also where the database has its own way."""

@@ -128,7 +128,9 @@ class Distributed:
                 await sweeping
 
     async def _serve(self, read: Deed, look: Deed) -> None:
-        connection = await asyncpg.connect(self._url, timeout=10, command_timeout=30, server_settings={"application_name": "interlock turns"})
+        connection = await asyncpg.connect(
+            self._url, timeout=10, command_timeout=30, server_settings={"application_name": "interlock turns"}
+        )
         try:
             queries = _queries(connection)
             # Reading waits for no look: it has a manager of its own.
@@ -199,5 +201,3 @@ class Distributed:
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
-
-

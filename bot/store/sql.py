@@ -58,9 +58,11 @@ class SqlStore(ABC):
     def turns(self, count: int) -> Turns:
         return Polling(self.due, count)
 
+    @abstractmethod
     def _announce_deliveries(self, db: Session) -> None:
         """Deliveries were stored in this transaction."""
 
+    @abstractmethod
     def _announce(self, db: Session, key: str, delay: float) -> None:
         """In this transaction, work of a key became ready, or will be after `delay` seconds."""
 

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bot.store.contract import NoBackup
 from bot.store.sql import Cursor, Session, SqlStore
 
 SCHEMA: tuple[str, ...] = (
@@ -88,8 +89,12 @@ class SqliteStore(SqlStore):
 
     def backup(self, target: str) -> None:
         """A whole copy, consistent, while the server runs (sqlite.org/backup.html)."""
-        with closing(sqlite3.connect(self.place, timeout=60)) as source, closing(sqlite3.connect(target)) as copy:
-            source.backup(copy, pages=1000)
+        try:
+            with closing(sqlite3.connect(self.place, timeout=60)) as source, closing(sqlite3.connect(target)) as copy:
+                # One write between two steps begins the copy anew, so it is made in one: readers and writers of a WAL do not wait for it.
+                source.backup(copy)
+        except sqlite3.Error as error:
+            raise NoBackup(f"{target} could not be written: {error}") from None
 
     def _upgrade(self) -> None:
         with self._transaction():
@@ -103,6 +108,12 @@ class SqliteStore(SqlStore):
                     if statement.strip():
                         self._db.execute(statement)
                 self._db.execute(f"pragma user_version = {number}")
+
+    def _announce_deliveries(self, db: Session) -> None:
+        """Nobody to tell: the workers of this process are woken by the inbox, others look every few seconds."""
+
+    def _announce(self, db: Session, key: str, delay: float) -> None:
+        """Nobody to tell, as above."""
 
     @contextmanager
     def _transaction(self, only: str = "") -> Iterator[Session]:
