@@ -117,7 +117,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "rollouts": _MANIFESTS,
     "settings": (".env", ".env.*", "*.env", "*.properties"),
     "go_migrations": ("**/*{migrat,goose}*/**/*.go", "*migrat*.go"),
-    "workflow_inputs": (".github/workflows/*.{yml,yaml}",),
+    "workflow_inputs": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "dns": (
         "*.zone",
         "db.*",

@@ -23,7 +23,7 @@ Whether the commit or tag exists and belongs to that repository, what the action
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.access.workflows import WRITE, both_sides, grant, job_secrets
@@ -227,10 +227,27 @@ def _images(both: Both, after: Workflow) -> Iterator[Effect]:
             )
 
 
+_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w.-]+)\s*\}\}")
+
+
+def _chosen(values: Mapping[str, Sequence[str]], name: str) -> Iterator[str]:
+    """The values that a matrix gives a name: of its own list, as a key of each item there, or in `include`."""
+    first, _, key = name.partition(".")
+    for holder, wanted in ((first, key), ("include", name)):
+        for value in values.get(holder, ()):
+            if not wanted:
+                yield value
+            elif found := re.search(rf"[{{,] ?{re.escape(wanted)}: ([^,{{}}]+)", value):
+                yield found[1]
+
+
 def _image_names(file: Workflow) -> Iterator[tuple[str, int]]:
     for job in file.jobs:
+        values = dict(job.matrix)
         for box in job.containers:
-            yield box.image.removeprefix("docker://"), box.line
+            chosen = _MATRIX.fullmatch(box.image.strip())
+            for image in _chosen(values, chosen[1]) if chosen else (box.image,):
+                yield image.removeprefix("docker://"), job.matrix_line if chosen else box.line
         for step in job.steps:
             if step.uses.startswith("docker://"):
                 yield step.uses.removeprefix("docker://"), step.uses_line

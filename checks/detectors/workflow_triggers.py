@@ -27,6 +27,7 @@ repository's settings (approval for outside contributors, environments' rules) s
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -269,6 +270,8 @@ class _Sink:
     expression: Expression
     source: str
     stranger: bool
+    kept: str = ""
+    """The file through which it reaches the later steps, where it does so."""
 
 
 def _sinks(file: Workflow) -> Iterator[_Sink]:
@@ -285,6 +288,16 @@ def _sinks(file: Workflow) -> Iterator[_Sink]:
                     source = stranger or caller_controlled(item.carries, file)
                     if source:
                         yield _Sink(job, step, line + item.line, item, source, bool(stranger))
+            if file.events & PRIVILEGED and (written := _KEPT.search(step.run)):
+                at = step.run_line + step.run.count("\n", 0, written.start())
+                for _, text in step.env:
+                    for item in expressions(text) if "${{" in text else ():
+                        if stranger := untrusted(item.carries, {}):
+                            yield _Sink(job, step, at, item, stranger, True, written["file"])
+
+
+_KEPT = re.compile(r"""^(?!\s*\#)[^\n]*[$`][^\n]*>>?\s*["']?\$\{?(?P<file>GITHUB_ENV|GITHUB_PATH)\b""", re.MULTILINE)
+"""A line that writes something worked out at run time for all later steps (docs.github.com, workflow commands)."""
 
 
 def _scripts(step: Step) -> Iterator[tuple[str, int]]:
@@ -339,7 +352,12 @@ def _injections(both: Both, after: Workflow, before: Counter[tuple[str, str]]) -
             after=sinks[0].expression.text,
             severity=severity,
             confidence=Confidence.CERTAIN if stranger else Confidence.LIKELY,
-            message=f"Text written by {who} ({sources}) becomes part of a script in the step “{sinks[0].step.label}”, so that it can run commands there.",
+            message=f"Text written by {who} ({sources}) becomes part of "
+            + (
+                f"{sinks[0].kept} in the step “{sinks[0].step.label}”, so that it can decide what later steps run."
+                if sinks[0].kept
+                else f"a script in the step “{sinks[0].step.label}”, so that it can run commands there."
+            ),
         )
 
 
