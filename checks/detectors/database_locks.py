@@ -175,12 +175,14 @@ def _column(operation: Operation) -> tuple[Rule, str, Severity | None] | None:
         )
     if operation.get("primary") or operation.get("unique"):
         return INDEX, f"Everyone on {table} waits while the index of the new column {name} is built.", Severity.LOW
+    if operation.get("references") and operation.get("checked"):
+        other = operation.get("references")
+        return VALIDATED, f"Writes to {table} and {other} wait while the reference of the new column {name} is checked.", None
     return None
 
 
 def _checked(operation: Operation, found: Sequenced) -> bool:
-    checks = {step.operation.name for step in found.steps if step.operation.get("not null") == operation.name}
-    return bool(checks & {step.operation.name for step in found.steps if step.operation.verb == "validate"})
+    return operation.name in found.shown_full
 
 
 DETECTOR = Detector(name="database-locks", title="Locks on live tables", rules=RULES, detect=detect, group=together)

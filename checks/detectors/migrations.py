@@ -242,14 +242,26 @@ def _truncate(step: Step, found: Sequenced) -> Iterator[Effect]:
 
 
 def _delete(step: Step, found: Sequenced) -> Iterator[Effect]:
+    if _BOOKKEEPING.search(step.operation.table):
+        return
     if step.operation.get("where") in ("none", "always"):
         yield _effect(EMPTIED, step, f"All rows of {step.operation.table} are deleted: no condition holds any back.", after="DELETE")
     else:
         yield _effect(DELETED, step, f"Rows of {step.operation.table} that meet a condition are deleted.")
 
 
+_BOOKKEEPING = re.compile(
+    r"(?:^|\.)(?:alembic_version\w*|schema_migrations?|django_migrations|flyway_schema_history|schema_version|databasechangelog(?:lock)?|knex_migrations\w*|"
+    r"_prisma_migrations|__drizzle_migrations|ar_internal_metadata|sequelizemeta|goose_db_version|__efmigrationshistory|atlas_schema_revisions)$",
+    re.IGNORECASE,
+)
+"""Tables in which the migration tools themselves keep count."""
+
+
 def _update(step: Step, found: Sequenced) -> Iterator[Effect]:
     operation = step.operation
+    if _BOOKKEEPING.search(operation.table):
+        return
     table, where = operation.table, operation.get("where")
     columns = [column for column in operation.get("columns").split(",") if column]
     made = {
@@ -344,10 +356,7 @@ def _required(step: Step, found: Sequenced) -> Iterator[Effect]:
 
 def _proven(step: Step, found: Sequenced) -> Severity | None:
     """Low where a validated CHECK (column IS NOT NULL) in the change shows that no row is empty."""
-    operation = step.operation
-    checks = {other.operation.name for other in found.steps if other.operation.get("not null") == operation.name}
-    validated = {other.operation.name for other in found.steps if other.operation.verb == "validate"}
-    return Severity.LOW if checks & validated else None
+    return Severity.LOW if step.operation.name in found.shown_full else None
 
 
 def _create(step: Step, found: Sequenced) -> Iterator[Effect]:

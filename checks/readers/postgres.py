@@ -397,6 +397,7 @@ def _column(node: Json, table: str) -> Iterator[Operation]:
             details += [("volatile", how)] if (how := _volatility(value)) else []
         if what == "CONSTR_FOREIGN":
             details.append(("references", _relation(constraint.get("pktable"))))
+            details.append(("checked", "yes"))
             if constraint.get("fk_del_action") == "c":
                 details.append(("cascade", "yes"))
     if kind in ("serial", "bigserial", "smallserial"):
@@ -748,10 +749,18 @@ def _heavy(node: Json) -> Iterator[Made]:
 
 
 def _vacuum(node: Json) -> Iterator[Made]:
-    if any(item.get("DefElem", {}).get("defname") == "full" for item in node.get("options", ())):
+    options = [item.get("DefElem", {}) for item in node.get("options", ())]
+    if any(option.get("defname") == "full" and not _off(option) for option in options):
         for item in node.get("rels", ({},)):
             name = _relation(item.get("VacuumRelation", {}).get("relation"))
             yield Operation("alter", "rewrite", name, name or "every table", 1)
+
+
+def _off(option: Json) -> bool:
+    """Whether an option in brackets is switched off: `FULL false`, `FULL off`, `FULL 0`."""
+    said = option.get("arg", {})
+    word = str(said.get("String", {}).get("sval", "")).lower()
+    return word in ("false", "off") or ("Integer" in said and not said["Integer"].get("ival"))
 
 
 def _reindex(node: Json) -> Iterator[Made]:

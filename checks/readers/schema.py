@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from checks.model import Change, FileChange, Tree, Unreadable
 from checks.readers.migrations import Back, Migration, framework_of, is_down, partner, read, version_of
@@ -46,7 +47,7 @@ class Rewritten:
     base_path: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class Sequenced:
     """What the migrations of a change do."""
 
@@ -56,6 +57,17 @@ class Sequenced:
     unread: list[tuple[str, Unread]] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     history: History | None = None
+
+    @cached_property
+    def shown_full(self) -> frozenset[str]:
+        """The columns of which a CHECK that this change validates, made here or in an older migration, shows that no row leaves them empty."""
+        made = {step.operation.name: step.operation for step in self.steps if step.operation.get("not null")}
+        proofs = [
+            made.get(step.operation.name) or self.definition(step.path, step.operation)
+            for step in self.steps
+            if step.operation.verb == "validate"
+        ]
+        return frozenset(name for proof in proofs if proof is not None and (name := proof.get("not null")))
 
     def definition(self, path: str, wanted: Operation) -> Operation | None:
         """The last operation before the change that created what `wanted` names, from the older migrations beside `path`."""
