@@ -90,6 +90,7 @@ class App:
             settings.github_url,
             settings.public_url,
             sandbox=self._sandbox,
+            past=settings.past,
         )
         if self._looks:
             self.workers = Workers(self.tools, settings.workers)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot import codec, records
+from bot.backtest import kept
 from bot.evidence import gather
 from bot.evidence.overrides import overrides_of
 from bot.github.client import Api, ApiError, RateLimited, Repository
@@ -25,7 +26,7 @@ from bot.store import Mark, Store, Work
 from checks.assess import ENGINE, assess, decide
 from checks.evidence import BranchRules, Evidence
 from checks.model import Account, Assessment, Change, Pull, Report, State
-from checks.policy import Policy, read_policy, unreadable
+from checks.policy import PATH, Policy, read_policy, unreadable
 
 logger = logging.getLogger("interlock.pipeline")
 
@@ -42,6 +43,8 @@ class Tools:
     clock: Callable[[], float] = time.time
     sandbox: Sandbox | None = None
     """Where changes are analysed; None: in this process."""
+    past: int = 0
+    """Steps of a repository's history that are replayed once, for percentiles; 0: none."""
 
 
 class NotNow(Exception):
@@ -56,6 +59,7 @@ class Outcome:
     review: str
     base_ref: str
     head: str
+    edits_policy: bool = False
 
 
 async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
@@ -114,18 +118,20 @@ async def _judge(
     with Objects(git_dir, lambda oids: tools.mirrors.bring(repository_id, address, token, oids)) as objects:
         span = await asyncio.to_thread(_span, objects, pull.number, head)
         opened = await asyncio.to_thread(change, objects, span, repository.full_name, pull)
-        await asyncio.to_thread(_prefetch, opened)
-        policy = await _policy(tools, work.installation, repository, base_ref, GitTree(objects, span.base))
+        await asyncio.to_thread(bring_neighbours, opened)
+        policy = await policy_at(tools, work.installation, repository, base_ref, GitTree(objects, span.base))
         assessment = await asyncio.to_thread(_assessment, tools, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
         evidence = await gather(assessment, opened, objects, policy, repository, base_ref, gate_name(base_ref), tools.api.app_id, now)
         evidence = replace(evidence, overrides=overrides_of(tools.store, repository.full_name, pull.number))
-    report = records.with_gate(decide(assessment, evidence, policy), gate_sentences(evidence))
+    tried = kept.proposed(tools.store, repository.full_name, pull.number, head) or ()
+    report = records.with_gate(decide(assessment, evidence, policy), (*gate_sentences(evidence), *tried))
+    report = records.with_percentile(report, kept.scores_of(tools.store, repository.full_name))
     inputs = records.Inputs(repository.full_name, repository_id, span.base, span.merge_base, head, pull, policy, evidence, assessment)
     record = await asyncio.to_thread(records.append, tools.store, inputs, report, base_ref, tools.clock(), work)
     if policy.digest.startswith("sha256:"):
         tools.store.remember(f"policy/{repository.full_name}/{base_ref}", True)
-    return Outcome(report, record.id, base_ref, head)
+    return Outcome(report, record.id, base_ref, head, any(PATH in (file.path, file.base_path) for file in opened.files))
 
 
 def _span(objects: Objects, number: int, head: str) -> Range:
@@ -143,7 +149,7 @@ NEIGHBOURS = 300
 """Files of one folder that are brought along with a changed one."""
 
 
-def _prefetch(opened: Change) -> None:
+def bring_neighbours(opened: Change) -> None:
     """Bring what the detectors will read besides the changed files in one go: their neighbours, the root's files, workflows and agents' settings."""
     folders = {"", ".github", ".github/workflows", ".claude", ".codex", ".cursor", ".gemini", ".vscode"}
     folders |= {file.path.rpartition("/")[0] for file in opened.files[:500]}
@@ -156,7 +162,8 @@ def _prefetch(opened: Change) -> None:
         tree.prefetch(paths)
 
 
-async def _policy(tools: Tools, installation: int, repository: Repository, base_ref: str, tip: GitTree) -> Policy:
+async def policy_at(tools: Tools, installation: int, repository: Repository, base_ref: str, tip: GitTree) -> Policy:
+    """The policy in a tree of this repository, above it the organisation's."""
     try:
         above = await organisation_policy(tools.api, tools.store, installation, repository.owner, tools.clock())
     except Unavailable as why:

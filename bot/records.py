@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot import codec
@@ -16,6 +17,7 @@ from checks.assess import ENGINE, assess, decide
 from checks.evidence import Evidence
 from checks.model import Assessment, Pull, Report
 from checks.policy import Policy
+from checks.risk import percentile
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +119,13 @@ def verify(store: Store) -> list[str]:
 def with_gate(report: Report, gate: tuple[str, ...]) -> Report:
     """The report with what is known of the gate's own enforcement."""
     return replace(report, gate=gate)
+
+
+def with_percentile(report: Report, scores: Sequence[int]) -> Report:
+    """The report with where its score lies among the scores of the repository's past; the report itself where there is none."""
+    risk = report.assessment.risk
+    return (
+        replace(report, assessment=replace(report.assessment, risk=replace(risk, percentile=percentile(risk.score, scores))))
+        if scores
+        else report
+    )

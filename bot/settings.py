@@ -39,6 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("INTERLOCK_WORKERS", "2", "Reviews at the same time in this process"),
     Setting("INTERLOCK_MIRROR_QUOTA", "20", "GiB that the mirrors may take"),
+    Setting("INTERLOCK_PAST", "500", "Steps of each repository's history that are replayed once, so that a score can be compared; 0: none"),
     Setting("INTERLOCK_WRITE_SECONDS", "1", "Seconds between two writes to GitHub for one installation; 0 for a server without limits"),
 )
 
@@ -86,6 +87,8 @@ class Settings:
     database_url: str = field(default="", repr=False)
     write_seconds: float = 1.0
     """Seconds between two writes to GitHub for one installation."""
+    past: int = 0
+    """Steps of a repository's history that are replayed once."""
 
 
 def read_settings(environment: MutableMapping[str, str] | None = None) -> Settings:
@@ -116,6 +119,7 @@ def read_settings(environment: MutableMapping[str, str] | None = None) -> Settin
         stored=stored and credentials is not None,
         database_url=_database(values["INTERLOCK_DATABASE_URL"]),
         write_seconds=float(_number("INTERLOCK_WRITE_SECONDS", values["INTERLOCK_WRITE_SECONDS"], 0, 60)),
+        past=_number("INTERLOCK_PAST", values["INTERLOCK_PAST"], 0, 10_000),
     )
 
 

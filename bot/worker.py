@@ -15,6 +15,7 @@ import zstandard
 
 from bot.commands import look_at_comment
 from bot.github.client import ApiError, RateLimited
+from bot.past import begin, begin_proposed, look_at_past, look_at_proposed
 from bot.pipeline import NotNow, Tools, look_at_commit, look_at_pull, tell_failure
 from bot.store import LostLease, Work
 from bot.triggers import BadPayload, read, triggers
@@ -29,20 +30,29 @@ GRACE = 25.0
 TRIES = 6
 POISON = 12
 """Times that work was taken without coming to any end, not even an error: whoever took it died. It is given up then."""
-GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404)})
+GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404), ("repository", 404)})
 """Refusals that say there is nothing to look at: the App is not installed there (any more), or the pull request never was."""
 SURE = 3
 """Times such a refusal must come before it is believed."""
 
 
 async def _pull(work: Work, tools: Tools) -> None:
-    if (await look_at_pull(work, tools)) is None:
-        tools.store.remember(f"closed/{work.repository}/{work.payload['number']}", True)
-    else:
-        tools.store.remember(f"closed/{work.repository}/{work.payload['number']}", False)
+    outcome = await look_at_pull(work, tools)
+    number = int(work.payload["number"])
+    tools.store.remember(f"closed/{work.repository}/{number}", outcome is None)
+    if outcome is not None:
+        begin(work, tools)
+        if outcome.edits_policy:
+            begin_proposed(work, tools, number, outcome.head)
 
 
-KINDS: dict[str, Callable[[Work, Tools], Awaitable[None]]] = {"pull": _pull, "commit": look_at_commit, "comment": look_at_comment}
+KINDS: dict[str, Callable[[Work, Tools], Awaitable[None]]] = {
+    "pull": _pull,
+    "commit": look_at_commit,
+    "comment": look_at_comment,
+    "past": look_at_past,
+    "proposed": look_at_proposed,
+}
 """What is done for each kind of work."""
 
 

@@ -20,7 +20,7 @@ from bot.review import policy_of
 from checks.assess import ENGINE, assess, decide
 from checks.effects import effects_of
 from checks.evidence import OFFLINE
-from checks.model import Change, Effect, Report, Status
+from checks.model import Assessment, Change, Effect, Report, Status
 from checks.policy import Policy, read_policy
 
 SHOWN = 8
@@ -144,11 +144,15 @@ class Rows:
 def _row(line: str) -> Row | None:
     """A kept row; None for a line that an interrupted run left half written."""
     try:
-        values = json.loads(line)
-        effects = tuple(Seen(**effect) for effect in values.pop("effects"))
-        return Row(**{**values, "agents": tuple(values["agents"]), "unmet": tuple(values["unmet"]), "effects": effects})
+        return row_from(json.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def row_from(values: dict[str, Any]) -> Row:
+    """A row from the plain values that `asdict` made of it. Raises `TypeError`, `KeyError` or `AttributeError` for others."""
+    effects = tuple(Seen(**effect) for effect in values.pop("effects"))
+    return Row(**{**values, "agents": tuple(values["agents"]), "unmet": tuple(values["unmet"]), "effects": effects})
 
 
 def kept_in(directory: Path | None) -> Path:
@@ -194,7 +198,7 @@ def replay(
     finally:
         for store in stores:
             store.close()
-    columns = [tuple(row for rows in known if (row := rows[number]) is not None) for number in range(len(policies))]
+    columns = [tuple(row for row in column if row is not None) for column in zip(*known, strict=True)] or [()]
     return Replay(
         repository=name,
         policy=present.digest,
@@ -254,7 +258,11 @@ def _judge(job: _Job) -> tuple[list[tuple[Row, ...]], float]:
 
 def _judged(change: Change, step: Step, policy: Policy, found: Sequence[Effect]) -> Row:
     started = time.perf_counter()
-    assessment = assess(change, policy, found)
+    return row_of(change, step, policy, assess(change, policy, found), started)
+
+
+def row_of(change: Change, step: Step, policy: Policy, assessment: Assessment, started: float) -> Row:
+    """The row of a step that was assessed under `policy`; `started` by `time.perf_counter()`."""
     report = decide(assessment, OFFLINE, policy)
     needed = {effect for one in report.requirements if one.proof.status is not Status.MET for effect in one.effects}
     harmful = [effect for effect in assessment.effects if not effect.hazard.harmless]

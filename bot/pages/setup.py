@@ -160,7 +160,9 @@ class Setup:
         except (OSError, SettingsError) as error:
             raise Refused(f"The credentials could not be stored: {error}. Delete the App on GitHub and start again.", 500) from None
         await self._house.adopt(
-            replace(made, workers=settings.workers, mirror_quota=settings.mirror_quota, behind_proxy=settings.behind_proxy)
+            replace(
+                made, workers=settings.workers, mirror_quota=settings.mirror_quota, past=settings.past, behind_proxy=settings.behind_proxy
+            )
         )
         raise Go("/setup")
 
