@@ -135,6 +135,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "helm_values": ("*.{yml,yaml}",),
     "ansible": ("**/{tasks,handlers,playbooks,plays,ansible}/**/*.{yml,yaml}", "*{playbook,site,play}*.{yml,yaml}"),
     "pulumi": ("*.{ts,mts,js,mjs,py}", "Pulumi.*.{yml,yaml}"),
+    "pulumi_access": ("*.{ts,mts,js,mjs,py}",),
     "bicep": ("*.bicep", "*{template,deploy,arm}*.json", "**/{arm,templates,azure}*/**/*.json"),
     "database_access": (*_MIGRATIONS, "**/metadata/**/tables/*.{yaml,yml}", "**/metadata/tables.{yaml,yml}"),
     "database_locks": _MIGRATIONS,
