@@ -166,12 +166,15 @@ def _inline(found: Object) -> Iterator[Node]:
 
 
 def _leaves(node: Node) -> dict[str, list[Node]]:
-    """Every scalar by its dotted path, lists as `[]`."""
+    """Every scalar by its dotted path; members of lists by the name they have, as containers do, else as `[]`."""
     out: dict[str, list[Node]] = {}
+    named: dict[tuple[str | int, ...], str] = {}
     for path, leaf in node.walk():
+        if path and isinstance(path[-1], int) and leaf.is_map and (name := leaf.string("name")):
+            named[path] = f"<{name}>"
         if leaf.is_scalar:
-            name = ".".join("[]" if isinstance(part, int) else part for part in path)
-            out.setdefault(name, []).append(leaf)
+            parts = (named.get(path[: at + 1], "[]") if isinstance(part, int) else part for at, part in enumerate(path))
+            out.setdefault(".".join(parts), []).append(leaf)
     return out
 
 
@@ -186,6 +189,8 @@ def _compared(base: Node, head: Node, title: str, path: str, inside: Object | No
         return inside.at(node) if inside is not None else node.line
 
     yield from _addresses(before, after, title, path, line)
+    if not own:
+        yield from _capabilities(before, after, title, path, line)
     for name in [*after, *(name for name in before if name not in after)]:
         if "[]" in name:
             continue
@@ -207,6 +212,48 @@ def _compared(base: Node, head: Node, title: str, path: str, inside: Object | No
 
 def _fits(value: str | None, words: frozenset[str | None]) -> bool:
     return value in words or (value is not None and "*" in words)
+
+
+_CAPABILITIES = re.compile(r"(?:.*\.)?capabilities\.(add|drop)\.\[\]\Z", re.IGNORECASE)
+_ROOT = frozenset(
+    {
+        "ALL",
+        "SYS_ADMIN",
+        "SYS_PTRACE",
+        "SYS_MODULE",
+        "SYS_RAWIO",
+        "SYS_BOOT",
+        "DAC_READ_SEARCH",
+        "DAC_OVERRIDE",
+        "NET_ADMIN",
+        "BPF",
+        "MKNOD",
+        "SETUID",
+    }
+)
+"""Capabilities with which a process becomes root on its node or near it (capabilities(7))."""
+
+
+def _capabilities(before: dict[str, list[Node]], after: dict[str, list[Node]], title: str, path: str, line: object) -> Iterator[Effect]:
+    """Capabilities newly added to a chart's containers, or no longer dropped."""
+    assert callable(line)
+    for name in dict.fromkeys((*after, *before)):
+        match = _CAPABILITIES.match(name)
+        parent = name.rpartition(".capabilities.")[0]
+        if match is None or not any(other.startswith(parent + ".") for other in after):
+            continue
+        had, has = ({(node.text or "").upper().removeprefix("CAP_"): node for node in side.get(name, ())} for side in (before, after))
+        adds = match.group(1).lower() == "add"
+        gained = sorted(has.keys() - had.keys()) if adds else sorted((had.keys() & {"ALL"}) - has.keys())
+        if not gained or (adds and "ALL" in had):
+            continue
+        shown = ", ".join(gained)
+        yield PRIVILEGE.effect(
+            subject=f"{title} {name.removesuffix('.[]')}", path=path, line=line(has[gained[0]] if adds else next(nodes[0] for other, nodes in after.items() if other.startswith(parent + "."))), severity=Severity.HIGH if adds and _ROOT & set(gained) else None,
+            before=", ".join(sorted(had)) or None, after=", ".join(sorted(has)) or None,
+            message=f"The containers of {title} newly have the capabilit{'y' if adds and len(gained) == 1 else 'ies'} {shown}." if adds
+            else f"The containers of {title} keep the capabilities that they gave up so far.",
+        )  # fmt: skip
 
 
 _WORLD = ("0.0.0.0/0", "::/0")

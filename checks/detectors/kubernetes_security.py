@@ -225,14 +225,22 @@ def _host(base: Node | None, spec: Node, found: Object) -> Iterator[Effect]:
             message=f"{found.key.title} shares {' and '.join(_HOST[key] for key in gained)}.",
         )  # fmt: skip
     before = set(_host_paths(base))
-    for path, node in _host_paths(spec).items():
-        if path not in before and "⟦" not in path and not _HARMLESS_PATHS.match(path):
-            socket = path.endswith(".sock") or path in ("/", "/etc", "/root", "/var/run", "/run", "/var/lib/kubelet", "/etc/kubernetes")
-            yield HOST.effect(
-                subject=f"{found.key.title} {path}", path=found.path, line=found.at(node), after=path, confidence=_certain(found),
-                severity=Severity.HIGH if socket else Severity.MODERATE,
-                message=f"{found.key.title} mounts {path} of its node" + (": whoever has that is root there." if socket else "."),
-            )  # fmt: skip
+    paths = {
+        path: node for path, node in _host_paths(spec).items() if path not in before and "⟦" not in path and not _HARMLESS_PATHS.match(path)
+    }
+    if paths:
+        roots = [path for path in paths if path.endswith(".sock") or path in _ROOT_PATHS]
+        listed = ", ".join([*roots, *(path for path in paths if path not in roots)][:6]) + (" and more" if len(paths) > 6 else "")
+        first = (roots or list(paths))[0]
+        yield HOST.effect(
+            subject=f"{found.key.title} {first}", path=found.path, line=found.at(paths[first]), after=listed, confidence=_certain(found),
+            severity=Severity.HIGH if roots else Severity.MODERATE,
+            message=f"{found.key.title} mounts {listed} of its node" + (": whoever has that is root there." if roots else "."),
+        )  # fmt: skip
+
+
+_ROOT_PATHS = ("/", "/etc", "/root", "/var/run", "/run", "/var/lib/kubelet", "/etc/kubernetes")
+"""Folders of a node with which one is root on it."""
 
 
 def _host_paths(spec: Node | None) -> dict[str, Node]:

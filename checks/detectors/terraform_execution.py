@@ -30,6 +30,7 @@ from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
 from checks.readers.hcl import Block, scalar
 from checks.readers.terraform import Configuration, Resource, content, flat, instances
+from checks.readers.terraform_facts import one_spelling
 from checks.readers.terraform_steps import Step, judged, line_of, steps, written
 
 COMMAND = Rule(
@@ -82,7 +83,7 @@ def _run_at(configuration: Configuration) -> Iterator[tuple[Resource, str, str, 
         for block in resource.body.blocks:
             if block.type == "provisioner" and block.labels and block.labels[0] in ("local-exec", "remote-exec"):
                 resolved = configuration.resolved(block)
-                yield resource, block.labels[0], content(resolved, without=("environment", "connection", "quiet")), block.line
+                yield resource, block.labels[0], one_spelling(content(resolved, without=("environment", "connection", "quiet"))), block.line
     for resource in configuration.data.values():
         if resource.type == "external" and (program := resource.body.get("program")) is not None:
             yield resource, "external", configuration.resolve(program).text, resource.line

@@ -286,9 +286,10 @@ def _group_of(value: Expression | None, resource: Resource) -> str:
     """The thing a reference names, without its attribute; the resource itself where it says nothing."""
     if value is None:
         return resource.address
-    for part in value.walk():
-        if part.kind == "reference":
-            return ".".join(part.name.split(".")[: 3 if part.name.startswith(("data.", "module.")) else 2])
+    named = [part.name for part in value.walk() if part.kind == "reference"]
+    chosen = next((name for name in named if not name.startswith(("count.", "each."))), next(iter(named), None))
+    if chosen is not None:
+        return ".".join(chosen.split(".")[: 3 if chosen.startswith(("data.", "module.")) else 2])
     return value.key
 
 

@@ -52,6 +52,7 @@ from checks.readers import text_of
 from checks.readers.documents import Node
 from checks.readers.hcl import Block, Expression, scalar
 from checks.readers.terraform import Configuration, Resource, configuration
+from checks.readers.terraform_facts import one_spelling
 
 LOW, MODERATE, HIGH, CRITICAL = Severity.LOW, Severity.MODERATE, Severity.HIGH, Severity.CRITICAL
 GRADED = rules_for("terraform-iam")
@@ -159,7 +160,7 @@ class _Reading:
             return "".join(self.text(item) for item in at.items)
         if at.kind == "call" and at.name in ("tostring", "nonsensitive", "one", "try") and at.items:
             return self.text(at.items[0])
-        return token(_spelling(at.text.replace('"', "'").replace("\\", "/")))
+        return token(one_spelling(at.text.replace('"', "'").replace("\\", "/")))
 
     def texts(self, at: Expression | None) -> list[str]:
         """A list's texts; of a conditional, those of both branches."""
@@ -274,22 +275,6 @@ class _Reading:
 
 def _at(statement: Statement, line: int) -> Statement:
     return replace(statement, line=line)
-
-
-_SPELLINGS = (
-    (re.compile(r"(\bdata\.aws_region\.[\w-]+)\.(?:region|id)\b"), r"\1.name"),
-    (re.compile(r"(\bdata\.aws_caller_identity\.[\w-]+)\.id\b"), r"\1.account_id"),
-    (re.compile(r"(\bdata\.aws_partition\.[\w-]+)\.id\b"), r"\1.partition"),
-)
-"""Attributes of a data source that are the same value under another name (registry.terraform.io, hashicorp/aws: region, caller identity, partition)."""
-
-
-def _spelling(text: str) -> str:
-    """A reference in its one spelling."""
-    if "data.aws_" in text:
-        for pattern, name in _SPELLINGS:
-            text = pattern.sub(name, text)
-    return text
 
 
 def _setting(found: Sequence[Statement]) -> Setting:

@@ -170,3 +170,19 @@ _GUARDS = re.compile(
 def is_guard(resource_type: str) -> bool:
     """Whether a type is there to protect, watch or record something else: its removal is a guard removed rather than a thing lost."""
     return _GUARDS.fullmatch(resource_type) is not None
+
+
+_SPELLINGS = (
+    (re.compile(r"(\bdata\.aws_region\.[\w-]+)\.(?:region|id)\b"), r"\1.name"),
+    (re.compile(r"(\bdata\.aws_caller_identity\.[\w-]+)\.id\b"), r"\1.account_id"),
+    (re.compile(r"(\bdata\.aws_partition\.[\w-]+)\.id\b"), r"\1.partition"),
+)
+"""Attributes of a data source that are the same value under another name (registry.terraform.io, hashicorp/aws: region, caller identity, partition)."""
+
+
+def one_spelling(text: str) -> str:
+    """A reference in its one spelling."""
+    if "data.aws_" in text:
+        for pattern, name in _SPELLINGS:
+            text = pattern.sub(name, text)
+    return text
