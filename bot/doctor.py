@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from bot import merges
 from bot.evidence.rules import branch_rules
 from bot.github.client import Api, ApiError, Repository
 from bot.publish import gate_name
 from bot.settings import Settings
+from bot.store import open_store
 from checks.evidence import BranchRules
 
 SAFE_GIT = (2, 43, 7)
@@ -114,6 +117,23 @@ def text_of(found: Iterable[Answer], last: str) -> str:
     return "\n".join([*lines, "", last]) if last else "\n".join(lines)
 
 
+def of_merges(settings: Settings, name: str, branch: str) -> Iterable[Answer]:
+    """What this server saw of the merges into a branch. Reads its database where there is one."""
+    if not settings.database_url and not (settings.data / "interlock.db").is_file():
+        return
+    store = open_store(settings.data, settings.database_url)
+    try:
+        found = merges.of_branch(store, name, branch, time.time())
+    finally:
+        store.close()
+    if not found.merged:
+        return
+    which = ", ".join(f"#{number}" for number in found.round)
+    yield Answer(f"none of the {found.merged} merges of the last {merges.DAYS} days went round the gate", not found.round, which)
+    proven = f"{found.hazardous - found.unproven} of {found.hazardous} hazardous merges were proven"
+    yield Answer(proven, not found.unproven, f"{found.unproven} were cleared by an approval at most")
+
+
 async def doctor(settings: Settings, name: str, branch: str | None) -> tuple[str, bool]:
     """(the text, whether all is known to be well) for `OWNER/REPO`. Raises `ApiError`."""
     found = list(of_machine(settings))
@@ -126,6 +146,7 @@ async def doctor(settings: Settings, name: str, branch: str | None) -> tuple[str
         repository = api.installation(int(installed["id"]), name)
         branch = branch or str((await repository.ask("repository")).get("default_branch") or "main")
         found += await examine(repository, branch, api.app_id)
+        found += of_merges(settings, repository.full_name, branch)
     finally:
         await api.close()
     fine = all(one.good is True for one in found)

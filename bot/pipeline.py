@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot import codec, records
+from bot import codec, due, merges, records
 from bot.backtest import kept
 from bot.evidence import gather
 from bot.evidence.overrides import overrides_of
@@ -70,6 +70,8 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
     if answer.get("state") != "open":
         if answer.get("merged"):
             tools.store.remember(f"merged/{work.repository}/{number}", str(answer["head"]["sha"]))
+            merges.write_down(tools.store, work.repository, number, answer, tools.clock())
+        due.write_down(tools.store, work.repository, number, work.installation, None)
         return None
     pull, head, base_ref = pull_of(answer), str(answer["head"]["sha"]), str(answer["base"]["ref"])
     publisher = Publisher(repository, tools.store, tools.public_url)
@@ -125,8 +127,10 @@ async def _judge(
         evidence = await gather(assessment, opened, objects, policy, repository, base_ref, gate_name(base_ref), tools.api.app_id, now)
         evidence = replace(evidence, overrides=overrides_of(tools.store, repository.full_name, pull.number))
     tried = kept.proposed(tools.store, repository.full_name, pull.number, head) or ()
-    report = records.with_gate(decide(assessment, evidence, policy), (*gate_sentences(evidence), *tried))
+    seen = merges.of_branch(tools.store, repository.full_name, base_ref, tools.clock())
+    report = records.with_gate(decide(assessment, evidence, policy), (*gate_sentences(evidence), *merges.sentences(seen), *tried))
     report = records.with_percentile(report, kept.scores_of(tools.store, repository.full_name))
+    due.write_down(tools.store, repository.full_name, pull.number, work.installation, due.next_end(report, evidence, policy))
     inputs = records.Inputs(repository.full_name, repository_id, span.base, span.merge_base, head, pull, policy, evidence, assessment)
     record = await asyncio.to_thread(records.append, tools.store, inputs, report, base_ref, tools.clock(), work)
     if policy.digest.startswith("sha256:"):

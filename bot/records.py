@@ -95,6 +95,7 @@ def replay(record: Record, objects: Objects | None) -> Replay:
     report = decide(assessment, inputs.evidence, inputs.policy, inputs.engine)
     then, now = json.loads(record.report), as_json(report)
     then["gate"] = now["gate"] = []
+    then.setdefault("exceptions", [])
     for values in (then, now):
         values["analysis"].pop("milliseconds")
         values["risk"].pop("percentile", None)

@@ -195,6 +195,9 @@ def _facts(report: Report) -> Iterable[str]:
             f"**Not analysed** {len(assessment.analysis.not_analysed)}: "
             + ", ".join(code(item.path or item.why, 120) for item in assessment.analysis.not_analysed[:10])
         )
+    lines += [
+        f"**Excepted by the policy** `{one.effect}` until {one.expires}: {markdown(one.reason, 200)}" for one in report.exceptions[:20]
+    ]
     lines += [f"**Gate** {markdown(sentence, 300)}" for sentence in report.gate]
     policy = "built-in requirements, observed" if assessment.policy == "default" else assessment.policy[:19]
     lines.append(f"**Policy** {policy} · engine {report.engine} · {assessment.change.merge_base[:12]}…{assessment.change.head[:12]}")

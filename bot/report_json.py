@@ -76,6 +76,7 @@ def _values(report: Report) -> dict[str, Any]:
             for one in assessment.agents
         ],
         "gate": list(report.gate),
+        "exceptions": [{"effect": one.effect, "reason": one.reason, "expires": one.expires} for one in report.exceptions],
         "verdict": {"state": report.verdict.state.value, "unmet": list(report.verdict.unmet), "summary": report.verdict.summary},
     }
 

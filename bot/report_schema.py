@@ -46,6 +46,12 @@ def schema() -> Schema:
                 ),
                 "agents": _every(_agent()),
                 "gate": _every(_text("What is known of the gate's own enforcement.")),
+                "exceptions": _every(
+                    _record(
+                        "An effect of this change that passes by the policy's word alone.",
+                        {"effect": _text("Its id."), "reason": _text("Why."), "expires": _text("The last day it passes.")},
+                    )
+                ),
                 "verdict": _record(
                     "The outcome.",
                     {

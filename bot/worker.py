@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import zstandard
 
+from bot import due
 from bot.commands import look_at_comment
 from bot.github.client import ApiError, RateLimited
 from bot.past import begin, begin_proposed, look_at_past, look_at_proposed
@@ -102,6 +103,7 @@ class Workers:
 
     def _read_some(self) -> bool:
         store = self._tools.store
+        due.mark(store, self._tools.clock())
         deliveries = store.new_deliveries()
         for delivery in deliveries:
             try:

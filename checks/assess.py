@@ -22,6 +22,7 @@ from checks.model import (
     Demand,
     Effect,
     Environment,
+    Excepted,
     Hazard,
     Level,
     NotAnalysed,
@@ -112,7 +113,8 @@ def decide(assessment: Assessment, evidence: Evidence, policy: Policy, engine: s
     """What the gate says about an assessment, given the evidence."""
     requirements = tuple(_requirements(assessment, evidence, policy))
     verdict = _verdict(assessment, requirements, policy)
-    return Report(assessment, engine, requirements, _overridden(assessment, requirements, evidence, policy) or verdict)
+    verdict = _overridden(assessment, requirements, evidence, policy) or verdict
+    return Report(assessment, engine, requirements, verdict, exceptions=tuple(_excepted(assessment, evidence, policy)))
 
 
 def placed(effect: Effect, policy: Policy) -> Effect:
@@ -263,6 +265,13 @@ def _overridden(assessment: Assessment, requirements: tuple[Requirement, ...], e
 def exempted(policy: Policy, evidence: Evidence) -> frozenset[str]:
     """The effects that the policy lets pass today: an exception counts through its last day (UTC), and not a moment longer."""
     return frozenset(exemption.effect for exemption in policy.exceptions if evidence.now.date() <= exemption.expires)
+
+
+def _excepted(assessment: Assessment, evidence: Evidence, policy: Policy) -> Iterable[Excepted]:
+    """The exceptions that this change makes use of, as the policy words them."""
+    needed = {effect for demand in assessment.demands for effect in demand.effects}
+    exempt = exempted(policy, evidence) & needed
+    return (Excepted(one.effect, one.reason, one.expires.isoformat()) for one in policy.exceptions if one.effect in exempt)
 
 
 def _prove(name: str, effect: Effect, given: Proof | None, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:

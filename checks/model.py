@@ -618,6 +618,16 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
+class Excepted:
+    """An effect of this change that the policy lets pass for a while."""
+
+    effect: str
+    reason: str
+    expires: str
+    """The last day, as in 2027-01-31."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An assessment, the proofs found, and the verdict."""
 
@@ -627,3 +637,5 @@ class Report:
     verdict: Verdict
     gate: tuple[str, ...] = ()
     """What is known of the gate's own enforcement, a sentence each."""
+    exceptions: tuple[Excepted, ...] = ()
+    """What passes by the policy's word alone."""

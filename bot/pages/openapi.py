@@ -46,6 +46,7 @@ _REPORT = _object(
         ),
         "analysis": _ANY,
         "gate": _list(_TEXT),
+        "exceptions": _list(_object({"effect": _TEXT, "reason": _TEXT, "expires": _TEXT})),
         "verdict": _object({"state": _STATE, "unmet": _list(_TEXT), "summary": _TEXT}),
     }
 )

@@ -236,7 +236,7 @@ class SqlStore(ABC):
                 key = new + row["key"].removeprefix(old)
                 self._mark(db, Mark(key, new, row["installation"], row["kind"], row["payload"]))
             db.execute("update records set repository = ? where repository = ?", (new, old))
-            for room in ("check", "comment", "closed", "policy", "answered", "commands"):
+            for room in ("check", "comment", "closed", "policy", "answered", "commands", "merged", "landed", "due", "override"):
                 for row in db.execute(
                     "select name, value from facts where substr(name, 1, ?) = ?", (len(room) + len(old) + 2, f"{room}/{old}/")
                 ).fetchall():

@@ -27,7 +27,15 @@ T = TypeVar("T")
 ACTIONS_APP = 15368
 """The id of GitHub Actions on github.com."""
 
-PERMISSIONS = {"metadata": "read", "checks": "write", "pull_requests": "read", "contents": "read", "issues": "write", "actions": "read"}
+PERMISSIONS = {
+    "metadata": "read",
+    "checks": "write",
+    "pull_requests": "read",
+    "contents": "read",
+    "issues": "write",
+    "actions": "read",
+    "members": "read",
+}
 EVENTS = ("pull_request", "push", "check_run", "check_suite", "workflow_run", "issue_comment", "pull_request_review")
 
 
@@ -107,6 +115,12 @@ class StandIn:
         for member in members or {}:
             self.user(member)
         return made
+
+    def team(self, organization: str, slug: str, members: Mapping[str, str]) -> None:
+        """A team of an organisation; `members` maps logins to `active` or `pending`."""
+        made = self.organization(organization, dict.fromkeys(members, "member"))
+        with self.world.lock:
+            made.teams[slug] = dict(members)
 
     def user_token(self, login: str) -> str:
         """A personal token: what it may do is what the user may do."""

@@ -32,6 +32,8 @@ class User:
     kind: str = "User"
     members: dict[str, str] = field(default_factory=dict)
     """Of an organisation: login → role in it (`member` or `admin`)."""
+    teams: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of an organisation: team → login → `active`, or `pending` while an invitation waits."""
 
 
 @dataclass

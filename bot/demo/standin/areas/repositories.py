@@ -248,6 +248,17 @@ def member(call: Call) -> Answer:
     return Answer(204)
 
 
+def team_member(call: Call) -> Answer:
+    """GET /orgs/{org}/teams/{team_slug}/memberships/{username}: also of those who were only invited"""
+    account = call.world.users.get(call.params["org"].lower())
+    team = account.teams.get(call.params["team_slug"]) if account is not None else None
+    state = {login.lower(): value for login, value in (team or {}).items()}.get(call.params["username"].lower())
+    if account is None or state is None:
+        raise not_found()
+    here = f"{call.world.url}/orgs/{account.login}/teams/{call.params['team_slug']}/memberships/{call.params['username']}"
+    return Answer(200, {"url": here, "role": "member", "state": state})
+
+
 _HERE = "/repos/{owner}/{repo}"
 _READ = ("contents:read",)
 ROUTES = (
@@ -268,4 +279,5 @@ ROUTES = (
     Route("GET", "/orgs/{org}", organization),
     Route("GET", "/orgs/{org}/repos", organization_repositories),
     Route("GET", "/orgs/{org}/members/{username}", member, ("members:read",)),
+    Route("GET", "/orgs/{org}/teams/{team_slug}/memberships/{username}", team_member, ("members:read",)),
 )
