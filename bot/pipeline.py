@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from bot.backtest import kept
 from bot.evidence import gather
 from bot.evidence.overrides import overrides_of
 from bot.github.client import Api, ApiError, RateLimited, Repository
+from bot.looks.seen import Seen, present_head, pulls_of, remember_head, remember_seen, remember_verdict, seen
 from bot.mirror.change import Range, RepositoryError, change, merge_base
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.objects import GitTree, Objects
@@ -22,9 +23,10 @@ from bot.mirror.runner import GitError
 from bot.organisation import Unavailable, organisation_policy
 from bot.publish import Publisher, gate_name
 from bot.sandbox import Sandbox, SandboxError
-from bot.store import Mark, Store, Work
+from bot.store import Store, Work
+from bot.triggers import mark_of, pull_mark
 from checks.assess import ENGINE, assess, decide
-from checks.evidence import BranchRules, Evidence
+from checks.evidence import BranchRules, Evidence, Override
 from checks.model import Account, Assessment, Change, Pull, Report, State
 from checks.policy import PATH, Policy, read_policy, unreadable
 
@@ -52,6 +54,21 @@ class NotNow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What is judged: a pull request's head, or the combined commit of a merge group."""
+
+    repository_id: int
+    head: str
+    base_ref: str
+    pull: Pull | None
+    refs: tuple[tuple[str, str], ...]
+    """(theirs, ours) of what git has to bring."""
+    span: Callable[[Objects], Range]
+    overrides: Callable[[Objects], tuple[Override, ...]]
+    group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A report and what is needed to show it."""
 
@@ -72,13 +89,28 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
             tools.store.remember(f"merged/{work.repository}/{number}", str(answer["head"]["sha"]))
             merges.write_down(tools.store, work.repository, number, answer, tools.clock())
         due.write_down(tools.store, work.repository, number, work.installation, None)
+        _look_at_others(work, tools, remember_seen(tools.store, work.repository, number, None))
         return None
-    pull, head, base_ref = pull_of(answer), str(answer["head"]["sha"]), str(answer["base"]["ref"])
+    head, base_ref = str(answer["head"]["sha"]), str(answer["base"]["ref"])
     publisher = Publisher(repository, tools.store, tools.public_url)
     tools.store.check(work)
     await publisher.begin(head, base_ref)
+    remember_head(tools.store, work.repository, head, number, base_ref)
+    refs = (
+        (f"refs/heads/{base_ref}", f"refs/interlock/base/{number}"),
+        (f"refs/pull/{number}/head", f"refs/interlock/pull/{number}"),
+    )
+    place = Place(
+        repository_id=int(answer["base"]["repo"]["id"]),
+        head=head,
+        base_ref=base_ref,
+        pull=pull_of(answer),
+        refs=refs,
+        span=lambda objects: _span(objects, number, head),
+        overrides=lambda _: overrides_of(tools.store, work.repository, number),
+    )
     try:
-        outcome = await _judge(work, tools, repository, answer, pull, head, base_ref)
+        outcome = await judge(work, tools, repository, place)
     except (GitError, RepositoryError, SandboxError) as error:
         await publisher.failed(head, base_ref, f"The repository could not be read: {error}. Comment `/interlock recheck` to try again.")
         raise
@@ -86,7 +118,16 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
     if str(present["head"]["sha"]) != head or str(present["base"]["ref"]) != base_ref or present.get("state") != "open":
         raise NotNow(f"#{number} moved while it was looked at")
     await _publish(work, tools, publisher, outcome, number, [str(label.get("name")) for label in present.get("labels") or []])
+    report = outcome.report
+    stands = Seen(head, base_ref, report.verdict.state.value, bool(report.requirements), str(answer.get("updated_at") or ""), tools.clock())
+    _look_at_others(work, tools, remember_seen(tools.store, work.repository, number, stands))
     return outcome
+
+
+def _look_at_others(work: Work, tools: Tools, numbers: Iterable[int]) -> None:
+    """Mark the pull requests whose gate was red for another one's sake."""
+    for number in numbers:
+        tools.store.mark(pull_mark(work.repository, work.installation, number))
 
 
 def pull_of(answer: Mapping[str, Any]) -> Pull:
@@ -106,36 +147,45 @@ def pull_of(answer: Mapping[str, Any]) -> Pull:
     )
 
 
-async def _judge(
-    work: Work, tools: Tools, repository: Repository, answer: Mapping[str, Any], pull: Pull, head: str, base_ref: str
-) -> Outcome:
-    repository_id = int(answer["base"]["repo"]["id"])
+async def judge(work: Work, tools: Tools, repository: Repository, place: Place) -> Outcome:
+    """Open, configure, assess, gather, decide and record."""
     token = await repository.token()
-    refs = (
-        (f"refs/heads/{base_ref}", f"refs/interlock/base/{pull.number}"),
-        (f"refs/pull/{pull.number}/head", f"refs/interlock/pull/{pull.number}"),
-    )
     address = f"{tools.github_url}/{repository.full_name}.git"
-    git_dir = await asyncio.to_thread(tools.mirrors.fetch, repository_id, address, token, refs)
-    with Objects(git_dir, lambda oids: tools.mirrors.bring(repository_id, address, token, oids)) as objects:
-        span = await asyncio.to_thread(_span, objects, pull.number, head)
-        opened = await asyncio.to_thread(change, objects, span, repository.full_name, pull)
+    git_dir = await asyncio.to_thread(tools.mirrors.fetch, place.repository_id, address, token, place.refs)
+    with Objects(git_dir, lambda oids: tools.mirrors.bring(place.repository_id, address, token, oids)) as objects:
+        span = await asyncio.to_thread(place.span, objects)
+        opened = await asyncio.to_thread(change, objects, span, repository.full_name, place.pull)
         await asyncio.to_thread(bring_neighbours, opened)
-        policy = await policy_at(tools, work.installation, repository, base_ref, GitTree(objects, span.base))
+        policy = await policy_at(tools, work.installation, repository, place.base_ref, GitTree(objects, span.base))
         assessment = await asyncio.to_thread(_assessment, tools, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
-        evidence = await gather(assessment, opened, objects, policy, repository, base_ref, gate_name(base_ref), tools.api.app_id, now)
-        evidence = replace(evidence, overrides=overrides_of(tools.store, repository.full_name, pull.number))
-    tried = kept.proposed(tools.store, repository.full_name, pull.number, head) or ()
-    seen = merges.of_branch(tools.store, repository.full_name, base_ref, tools.clock())
-    report = records.with_gate(decide(assessment, evidence, policy), (*gate_sentences(evidence), *merges.sentences(seen), *tried))
+        gate = gate_name(place.base_ref)
+        evidence = await gather(assessment, opened, objects, policy, repository, place.base_ref, gate, tools.api.app_id, now)
+        evidence = replace(evidence, overrides=await asyncio.to_thread(place.overrides, objects))
+    number = place.pull.number if place.pull else 0
+    tried = kept.proposed(tools.store, repository.full_name, number, place.head) or ()
+    past = merges.of_branch(tools.store, repository.full_name, place.base_ref, tools.clock())
+    report = records.with_gate(decide(assessment, evidence, policy), (*gate_sentences(evidence), *merges.sentences(past), *tried))
     report = records.with_percentile(report, kept.scores_of(tools.store, repository.full_name))
-    due.write_down(tools.store, repository.full_name, pull.number, work.installation, due.next_end(report, evidence, policy))
-    inputs = records.Inputs(repository.full_name, repository_id, span.base, span.merge_base, head, pull, policy, evidence, assessment)
-    record = await asyncio.to_thread(records.append, tools.store, inputs, report, base_ref, tools.clock(), work)
+    if not place.group:
+        due.write_down(tools.store, repository.full_name, number, work.installation, due.next_end(report, evidence, policy))
+    inputs = records.Inputs(
+        repository.full_name,
+        place.repository_id,
+        span.base,
+        span.merge_base,
+        place.head,
+        place.pull,
+        policy,
+        evidence,
+        assessment,
+        group=place.group,
+    )
+    record = await asyncio.to_thread(records.append, tools.store, inputs, report, place.base_ref, tools.clock(), work)
     if policy.digest.startswith("sha256:"):
-        tools.store.remember(f"policy/{repository.full_name}/{base_ref}", True)
-    return Outcome(report, record.id, base_ref, head, any(PATH in (file.path, file.base_path) for file in opened.files))
+        tools.store.remember(f"policy/{repository.full_name}/{place.base_ref}", True)
+    edits = any(PATH in (file.path, file.base_path) for file in opened.files)
+    return Outcome(report, record.id, place.base_ref, place.head, edits)
 
 
 def _span(objects: Objects, number: int, head: str) -> Range:
@@ -207,10 +257,10 @@ def gate_sentences(evidence: Evidence) -> tuple[str, ...]:
     rules = evidence.rules
     if rules is None:
         return ("Whether this check is required here is not known: GitHub did not tell the branch's rules.",)
-    return (_gate_sentence(rules, evidence.gate_check, evidence.gate_app_id), *evidence.unknown)
+    return (gate_sentence(rules, evidence.gate_check, evidence.gate_app_id), *evidence.unknown)
 
 
-def _gate_sentence(rules: BranchRules, name: str | None, app_id: int | None) -> str:
+def gate_sentence(rules: BranchRules, name: str | None, app_id: int | None) -> str:
     ours = [check for check in rules.required if check.context == name]
     if not ours:
         return "This check is not required here by a ruleset: a merge is possible while it is red."
@@ -230,6 +280,8 @@ async def _publish(work: Work, tools: Tools, publisher: Publisher, outcome: Outc
     tools.store.check(work)
     await publisher.gate(outcome.report, outcome.head, outcome.base_ref, outcome.review, forced)
     await publisher.risk(outcome.report, outcome.head, outcome.base_ref, outcome.review)
+    state = State.BLOCKED.value if forced else outcome.report.verdict.state.value
+    remember_verdict(tools.store, work.repository, outcome.head, outcome.base_ref, state, outcome.review, number)
     # The verdict stands. What only adorns it is left out where GitHub refuses it for good (a locked conversation, a permission not granted).
     for adorn in (publisher.label(outcome.report, number, labels), publisher.comment(outcome.report, number)):
         try:
@@ -244,26 +296,31 @@ async def _publish(work: Work, tools: Tools, publisher: Publisher, outcome: Outc
 
 def _worse_sibling(store: Store, repository: str, outcome: Outcome, number: int) -> str | None:
     """Why the gate is red although this pull request is fine: another open one has the same head and base, and its verdict is worse."""
-    newest: dict[int, str] = {}
-    for record in store.records(repository, head=outcome.head, base_ref=outcome.base_ref):
-        if record.pull is not None and record.pull != number:
-            newest.setdefault(record.pull, record.state)
-    for other, state in newest.items():
-        if state == State.BLOCKED.value and not store.fact(f"closed/{repository}/{other}"):
+    for other in pulls_of(store, repository, outcome.head):
+        stands = seen(store, repository, other) if other != number else None
+        if stands and (stands.head, stands.base_ref, stands.state) == (outcome.head, outcome.base_ref, State.BLOCKED.value):
             return f"Blocked by #{other}, which has the same commit and the same base"
     return None
 
 
 async def look_at_commit(work: Work, tools: Tools) -> None:
-    """Mark every open pull request that has this head: a check or workflow of it finished."""
-    sha = str(work.payload["sha"])
-    repository = tools.api.installation(work.installation, work.repository)
-    for answer in await repository.every("pulls", params={"state": "open"}):
-        if str(answer["head"]["sha"]) == sha:
-            number = int(answer["number"])
-            tools.store.mark(
-                Mark(f"{work.repository}/pull/{number}", work.repository, work.installation, "pull", f'{{"number": {number}}}')
-            )
+    """Mark what has this head: a check or workflow of it finished, or someone asks for it to be looked at again.
+
+    Whoever has the head is known from the moment it is looked at, before its evidence is gathered; of other commits nothing is decided.
+    """
+    sha, store = str(work.payload["sha"]), tools.store
+    numbers = set(pulls_of(store, work.repository, sha))
+    group = store.fact(f"groups/{work.repository}/{sha}")
+    if group is not None:
+        store.mark(mark_of(work.repository, work.installation, "group", sha, **group))
+    elif not numbers and work.payload.get("ask"):
+        repository = tools.api.installation(work.installation, work.repository)
+        open_ones = await repository.every("pulls", params={"state": "open"})
+        numbers = {int(answer["number"]) for answer in open_ones if str(answer["head"]["sha"]) == sha}
+    for number in sorted(numbers):
+        # One that has moved on has nothing to learn from its old head, unless it was asked for.
+        if work.payload.get("ask") or present_head(store, work.repository, number) == sha:
+            store.mark(pull_mark(work.repository, work.installation, number))
 
 
 async def tell_failure(work: Work, tools: Tools, why: str) -> None:

@@ -159,6 +159,8 @@ class Publisher:
 
 _ACTIONS = [
     {"label": "Look again", "description": "Read the evidence and decide anew", "identifier": "recheck"},
+    {"label": "Explain", "description": "Answer with the score as a sum", "identifier": "explain"},
+    {"label": "What if proven", "description": "Answer with what would turn it green", "identifier": "simulate"},
 ]
 
 

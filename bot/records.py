@@ -34,6 +34,8 @@ class Inputs:
     evidence: Evidence
     assessment: Assessment
     engine: str = ENGINE
+    group: bool = False
+    """Whether the head is the combined commit of a merge group, and the pull request the one it was made for."""
 
 
 def append(store: Store, inputs: Inputs, report: Report, base_ref: str, made: float, work: Work | None) -> Record:
@@ -46,7 +48,7 @@ def append(store: Store, inputs: Inputs, report: Report, base_ref: str, made: fl
             id=secrets.token_hex(8),
             made=made,
             repository=inputs.repository,
-            pull=inputs.pull.number if inputs.pull else None,
+            pull=inputs.pull.number if inputs.pull and not inputs.group else None,
             base_ref=base_ref,
             head=inputs.head,
             state=report.verdict.state.value,

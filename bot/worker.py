@@ -15,10 +15,18 @@ import zstandard
 
 from bot import due
 from bot.commands import look_at_comment
+from bot.commands.buttons import look_at_button
 from bot.github.client import ApiError, RateLimited
+from bot.looks.branches import concerns, look_at_branch
+from bot.looks.deployments import look_at_deployment
+from bot.looks.forged import look_at_forged
+from bot.looks.groups import look_at_group
+from bot.looks.installations import look_at_installation, look_at_open_pulls, look_at_repository
+from bot.looks.rules import look_at_rules
 from bot.past import begin, begin_proposed, look_at_past, look_at_proposed
 from bot.pipeline import NotNow, Tools, look_at_commit, look_at_pull, tell_failure
 from bot.store import LostLease, Work
+from bot.sweep import look_at_deliveries
 from bot.triggers import BadPayload, read, triggers
 from bot.webhook import BODY
 
@@ -31,7 +39,7 @@ GRACE = 25.0
 TRIES = 6
 POISON = 12
 """Times that work was taken without coming to any end, not even an error: whoever took it died. It is given up then."""
-GONE = frozenset({("token", 404), ("token", 422), ("pull", 404), ("comment", 404), ("repository", 404)})
+GONE = frozenset({("token", 403), ("token", 404), ("token", 422), ("pull", 404), ("comment", 404), ("repository", 404)})
 """Refusals that say there is nothing to look at: the App is not installed there (any more), or the pull request never was."""
 SURE = 3
 """Times such a refusal must come before it is believed."""
@@ -47,10 +55,24 @@ async def _pull(work: Work, tools: Tools) -> None:
             begin_proposed(work, tools, number, outcome.head)
 
 
+async def _group(work: Work, tools: Tools) -> None:
+    await look_at_group(work, tools)
+
+
 KINDS: dict[str, Callable[[Work, Tools], Awaitable[None]]] = {
     "pull": _pull,
+    "group": _group,
     "commit": look_at_commit,
     "comment": look_at_comment,
+    "button": look_at_button,
+    "branch": look_at_branch,
+    "rules": look_at_rules,
+    "deployment": look_at_deployment,
+    "forged": look_at_forged,
+    "repository": look_at_repository,
+    "installation": look_at_installation,
+    "reconcile": look_at_open_pulls,
+    "sweep": look_at_deliveries,
     "past": look_at_past,
     "proposed": look_at_proposed,
 }
@@ -113,7 +135,13 @@ class Workers:
                 logger.warning("delivery %s (%s) says nothing: %s", delivery.guid, delivery.event, error)
                 store.read_delivery(delivery.guid, (), note=str(error)[:200])
                 continue
-            marks = triggers(delivery.event, payload, self._tools.api.app_id)
+            try:
+                marks = tuple(mark for mark in triggers(delivery.event, payload, self._tools.api.app_id) if concerns(store, mark))
+            except Exception:
+                # One that is not understood stays noted, and never keeps the others from being read.
+                logger.exception("delivery %s (%s) was not understood", delivery.guid, delivery.event)
+                store.read_delivery(delivery.guid, (), note="not understood")
+                continue
             store.read_delivery(delivery.guid, marks)
             logger.info("delivery %s (%s) asks for %s", delivery.guid, delivery.event, ", ".join(mark.key for mark in marks) or "nothing")
         return bool(deliveries)

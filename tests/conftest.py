@@ -28,6 +28,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("house", BACKENDS, indirect=True)
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a row of pushes to end."""
+    monkeypatch.setattr("bot.triggers.DEBOUNCE", 0.0)
+
+
 @pytest.fixture
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """The real server, the stand-in for GitHub, an installed App and a repository with an enforced policy."""

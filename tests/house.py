@@ -74,11 +74,14 @@ def settings_for(github: StandIn, app: App, folder: Path, **more: Any) -> Settin
     return Settings(**{**values, **more})
 
 
-def build(folder: Path, files: Mapping[str, str] = FILES, clock: Callable[[], float] = time.time, **more: Any) -> House:
-    """A running house with one repository on which the App is installed. Call `demolish` at the end."""
+def build(folder: Path, files: Mapping[str, str] = FILES, clock: Callable[[], float] = time.time, api: str = "", **more: Any) -> House:
+    """A running house with one repository on which the App is installed. Call `demolish` at the end.
+
+    `api` is where the API stands below the address, as on a server of one's own.
+    """
     github = StandIn.start(clock=clock)
     app = github.app("interlock")
-    server = Running(settings_for(github, app, folder, **more))
+    server = Running(settings_for(github, app, folder, api_url=github.url + api, **more))
     app.webhook_url = f"{server.url}/webhook"
     repo = github.repository("acme", "shop", roles={"sam": "maintain", "robin": "write", "eve": "read", "mallory": "none"})
     installation = github.install(app, "acme")

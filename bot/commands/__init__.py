@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
 import re
@@ -9,10 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bot import codec
 from bot.escape import code
 from bot.github.client import ApiError, Repository
 from bot.pipeline import Tools
-from bot.store import Mark, Work
+from bot.store import Work
+from bot.triggers import pull_mark
 
 READ, WRITE = ("admin", "write", "read"), ("admin", "write")
 
@@ -31,6 +34,10 @@ class Call:
     repository: Repository
     work: Work
     tools: Tools
+    when: float = 0.0
+    """When the comment was made, as GitHub says."""
+    through_app: bool = False
+    """Whether an App wrote it in someone's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,7 @@ async def _help(call: Call) -> str:
 
 
 async def _recheck(call: Call) -> None:
-    repository = call.repository.full_name
-    call.tools.store.mark(
-        Mark(f"{repository}/pull/{call.number}", repository, call.work.installation, "pull", json.dumps({"number": call.number}))
-    )
+    call.tools.store.mark(pull_mark(call.repository.full_name, call.work.installation, call.number))
 
 
 async def _explain(call: Call) -> str:
@@ -167,10 +171,18 @@ COMMANDS: tuple[Command, ...] = (
 
 BURST, PER = 6, 600.0
 """Commands one person may give on one pull request in that many seconds; more get no answer."""
+FLOOD = 60
+"""The same of everybody on one repository."""
+TOLD = 20
+"""Answers of a pull request that are remembered: the same question about the same state is answered once."""
 
 
 async def look_at_comment(work: Work, tools: Tools) -> None:
     """Read a comment anew, and do what it asks if it is a command, unedited, by someone who may."""
+    number = int(work.payload["number"])
+    # Who the event named only bounds how much is asked of GitHub; who may is asked of GitHub itself.
+    if work.attempts <= 1 and not within_bounds(tools, work.repository, str(number), str(work.payload.get("by") or "")):
+        return
     repository = tools.api.installation(work.installation, work.repository)
     try:
         comment = await repository.ask("comment", comment=int(work.payload["comment"]))
@@ -183,31 +195,35 @@ async def look_at_comment(work: Work, tools: Tools) -> None:
     spoken = parse(str(comment.get("body") or ""))
     if spoken is None:
         return
-    author, number = str((comment.get("user") or {}).get("login") or ""), int(work.payload["number"])
-    if not _within_bounds(tools, repository.full_name, number, author):
-        return
+    author = str((comment.get("user") or {}).get("login") or "")
+    permission = str((await repository.ask("permission", user=author)).get("permission") or "none")
     command = next((one for one in COMMANDS if one.name == spoken.name), None)
+    if permission not in (command.who if command else READ):
+        await _react(repository, comment, "-1")
+        return
     if command is None:
         close = difflib.get_close_matches(spoken.name, [one.name for one in COMMANDS], n=1)
         hint = f" Did you mean `/interlock {close[0]}`?" if close else ""
         await _react(repository, comment, "confused")
         await _answer(tools, repository, number, comment, f"There is no command {code(spoken.name)}.{hint} `/interlock help` lists them.")
         return
-    permission = str((await repository.ask("permission", user=author)).get("permission") or "none")
-    if permission not in command.who:
-        await _react(repository, comment, "-1")
-        return
     await _react(repository, comment, "eyes")
-    text = await command.run(Call(spoken.words, number, author, repository, work, tools))
+    when = datetime.datetime.fromisoformat(str(comment["created_at"]).replace("Z", "+00:00")).timestamp()
+    through_app = bool(comment.get("performed_via_github_app"))
+    text = await command.run(Call(spoken.words, number, author, repository, work, tools, when, through_app))
     if text:
         await _answer(tools, repository, number, comment, text)
 
 
-def _within_bounds(tools: Tools, repository: str, number: int, author: str) -> bool:
-    key, now = f"commands/{repository}/{number}/{author}", tools.clock()
-    recent = [when for when in tools.store.fact(key) or [] if now - when < PER]
-    tools.store.remember(key, [*recent, now][-BURST - 1 :])
-    return len(recent) < BURST
+def within_bounds(tools: Tools, repository: str, where: str, author: str) -> bool:
+    """Whether someone may ask for one more thing now; counts it."""
+    now = tools.clock()
+    fine = True
+    for key, most in ((f"commands/{repository}/{where}/{author}", BURST), (f"commands/{repository}/all", FLOOD)):
+        recent = [when for when in tools.store.fact(key) or [] if now - when < PER]
+        fine = fine and len(recent) < most
+        tools.store.remember(key, [*recent, now][-most - 1 :])
+    return fine
 
 
 async def _react(repository: Repository, comment: dict[str, Any], content: str) -> None:
@@ -216,9 +232,18 @@ async def _react(repository: Repository, comment: dict[str, Any], content: str) 
 
 async def _answer(tools: Tools, repository: Repository, number: int, comment: dict[str, Any], text: str) -> None:
     """Answer once per comment, also when the work is repeated."""
-    from bot.render import cut
-
     key = f"answered/{repository.full_name}/{comment['id']}"
     if tools.store.fact(key) is None:
-        await repository.ask("comment-create", number=number, body={"body": cut(text, 60_000)})
+        await answer_once(tools, repository, number, text)
         tools.store.remember(key, True)
+
+
+async def answer_once(tools: Tools, repository: Repository, number: int, text: str) -> None:
+    """Answer in the conversation, unless the same was said there not long ago: nothing has changed since."""
+    from bot.render import cut
+
+    key, told = f"told/{repository.full_name}/{number}", codec.digest(text)
+    before = tools.store.fact(key) or []
+    if told not in before:
+        await repository.ask("comment-create", number=number, body={"body": cut(text, 60_000)})
+        tools.store.remember(key, [told, *before][:TOLD])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from bot.escape import code
 from bot.evidence.overrides import key_of
 from bot.github.client import ApiError, Repository
 from bot.records import Inputs
-from bot.store import Mark
+from bot.triggers import pull_mark
 from checks.assess import NEVER_OVERRIDDEN, decide
 from checks.model import Proof, State, Status
 from checks.policy import Policy
@@ -34,12 +33,17 @@ async def override(call: Call) -> str:
     asked = _asked(call.words, datetime.datetime.fromtimestamp(call.tools.clock(), datetime.UTC))
     if isinstance(asked, str):
         return asked
+    if call.through_app:
+        return "An App wrote this in your name. Write it yourself."
     effect_id, until, reason = asked
     inputs = _inputs(call)
     pull = await call.repository.ask("pull", number=call.number)
     head = str(pull["head"]["sha"])
     if inputs is None or inputs.head != head:
         return "The present head has not been judged yet. Wait for its verdict, then ask again."
+    shown = call.tools.store.records(call.repository.full_name, pull=call.number, head=head)[-1].made
+    if call.when + 1 < shown:
+        return "A newer head was pushed meanwhile. Look at its verdict, then ask again."
     effect = next((one for one in inputs.assessment.effects if one.id == effect_id), None)
     if effect is None:
         return f"{code(effect_id)} is no effect of the present head."
@@ -157,5 +161,4 @@ def _inputs(call: Call) -> Inputs | None:
 
 
 def _look_again(call: Call) -> None:
-    name = call.repository.full_name
-    call.tools.store.mark(Mark(f"{name}/pull/{call.number}", name, call.work.installation, "pull", json.dumps({"number": call.number})))
+    call.tools.store.mark(pull_mark(call.repository.full_name, call.work.installation, call.number))

@@ -38,6 +38,9 @@ CALLS: dict[str, Call] = {
     "pull-commits": Call("GET", "/repos/{owner}/{repo}/pulls/{number}/commits", ("pull_requests", "read")),
     "team-membership": Call("GET", "/orgs/{org}/teams/{team}/memberships/{user}", ("members", "read")),
     "pulls": Call("GET", "/repos/{owner}/{repo}/pulls", ("pull_requests", "read")),
+    "commit-pulls": Call("GET", "/repos/{owner}/{repo}/commits/{sha}/pulls", ("pull_requests", "read")),
+    "compare": Call("GET", "/repos/{owner}/{repo}/compare/{base}...{head}", ("contents", "read")),
+    "ref": Call("GET", "/repos/{owner}/{repo}/git/ref/{ref}", ("contents", "read")),
     "check-runs": Call("GET", "/repos/{owner}/{repo}/commits/{sha}/check-runs", ("checks", "read")),
     "check-create": Call("POST", "/repos/{owner}/{repo}/check-runs", ("checks", "write")),
     "check-update": Call("PATCH", "/repos/{owner}/{repo}/check-runs/{check}", ("checks", "write")),
@@ -48,6 +51,8 @@ CALLS: dict[str, Call] = {
     "run-jobs": Call("GET", "/repos/{owner}/{repo}/actions/runs/{run}/jobs", ("actions", "read")),
     "run-artifacts": Call("GET", "/repos/{owner}/{repo}/actions/runs/{run}/artifacts", ("actions", "read")),
     "artifact": Call("GET", "/repos/{owner}/{repo}/actions/artifacts/{artifact}/zip", ("actions", "read")),
+    # The permission deployments: write is for those who set up such a rule; the manifest does not ask for it.
+    "deployment-answer": Call("POST", "/repos/{owner}/{repo}/actions/runs/{run}/deployment_protection_rule", None),
     "environments": Call("GET", "/repos/{owner}/{repo}/environments", ("actions", "read")),
     "comment": Call("GET", "/repos/{owner}/{repo}/issues/comments/{comment}", ("issues", "read")),
     "comments": Call("GET", "/repos/{owner}/{repo}/issues/{number}/comments", ("issues", "read")),
@@ -58,6 +63,9 @@ CALLS: dict[str, Call] = {
     "label-remove": Call("DELETE", "/repos/{owner}/{repo}/issues/{number}/labels/{label}", ("issues", "write")),
     "permission": Call("GET", "/repos/{owner}/{repo}/collaborators/{user}/permission", ("metadata", "read")),
 }
+
+HEARD = (("merge_queues", "read"),)
+"""Permissions without which GitHub sends no event of that kind."""
 
 CONTENTS = ("contents", "read")
 """What the mirrors need to fetch over git."""

@@ -268,6 +268,10 @@ class Repository:
         """One request about this repository; its JSON. Raises `ApiError`."""
         return (await self._answer(call, variables, params, body)).json()
 
+    async def answer(self, call: str, *, body: Any = None, **variables: Any) -> None:
+        """One request whose answer is empty. Raises `ApiError`."""
+        await self._answer(call, variables, None, body)
+
     async def _answer(self, call: str, variables: Mapping[str, Any], params: Mapping[str, Any] | None, body: Any) -> Any:
         """One request; a token that GitHub no longer takes is replaced once."""
         values = {"owner": self.owner, "repo": self.name, **variables}

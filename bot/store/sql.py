@@ -21,6 +21,13 @@ Row = Any
 """A row, read by the names of its columns."""
 
 
+ROOMS = (
+    "answered", "bases", "check", "closed", "commands", "comment", "commits", "deployed", "due", "escapes", "forged", "groups", "head", "heads", "landed",
+    "merged", "override", "policy", "rules", "seen", "told", "verdict",
+)  # fmt: skip
+"""What is remembered of a repository under its name, and follows it."""
+
+
 class Cursor(Protocol):
     """What a statement gives."""
 
@@ -236,7 +243,7 @@ class SqlStore(ABC):
                 key = new + row["key"].removeprefix(old)
                 self._mark(db, Mark(key, new, row["installation"], row["kind"], row["payload"]))
             db.execute("update records set repository = ? where repository = ?", (new, old))
-            for room in ("check", "comment", "closed", "policy", "answered", "commands", "merged", "landed", "due", "override"):
+            for room in ROOMS:
                 for row in db.execute(
                     "select name, value from facts where substr(name, 1, ?) = ?", (len(room) + len(old) + 2, f"{room}/{old}/")
                 ).fetchall():

@@ -35,8 +35,19 @@ PERMISSIONS = {
     "issues": "write",
     "actions": "read",
     "members": "read",
+    "merge_queues": "read",
 }
-EVENTS = ("pull_request", "push", "check_run", "check_suite", "workflow_run", "issue_comment", "pull_request_review")
+EVENTS = (
+    "pull_request",
+    "merge_group",
+    "push",
+    "check_run",
+    "check_suite",
+    "workflow_run",
+    "issue_comment",
+    "pull_request_review",
+    "repository",
+)
 
 
 @cache

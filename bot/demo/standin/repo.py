@@ -66,6 +66,27 @@ class Repo:
         """Where git finds it."""
         return f"{self.github.url}/{self.full_name}.git"
 
+    def rename(self, name: str, owner: str | None = None) -> None:
+        """Give it another name, or transfer it to another owner."""
+        state = self.state
+        with self._world.lock:
+            before_owner, before_name = state.owner, state.name
+            del self._world.repositories[state.full_name.lower()]
+            state.name = name
+            state.owner = self._world.user(owner) if owner else state.owner
+            self._world.repositories[state.full_name.lower()] = state
+            if owner:
+                kind = "organization" if before_owner.kind == "Organization" else "user"
+                drawn = shapes.user(self._world, before_owner)
+                if kind == "organization":
+                    drawn = shapes.organization(self._world, before_owner)
+                changes: dict[str, Any] = {"owner": {"from": {kind: drawn}}}
+            else:
+                changes = {"repository": {"name": {"from": before_name}}}
+            action = "transferred" if owner else "renamed"
+            told = hooks.emit(self._world, "repository", action, {"changes": changes}, sender=state.owner, repository=state)
+        self._done(None, told)
+
     # Git.
 
     def sha(self, name: str = "HEAD") -> str:
