@@ -115,6 +115,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "kubernetes_security": _MANIFESTS,
     "gitops": (*_MANIFESTS, "**/helmfile*.gotmpl", "**/helmfile.d/*"),
     "rollouts": _MANIFESTS,
+    "supabase": ("**/supabase/config.toml",),
     "settings": (".env", ".env.*", "*.env", "*.properties"),
     "go_migrations": ("**/*{migrat,goose}*/**/*.go", "*migrat*.go"),
     "workflow_inputs": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),

@@ -101,6 +101,9 @@ def read(data: bytes, path: str) -> Dockerfile:
         if not match:
             continue
         name, rest = match[1].upper(), match[2].strip()
+        if name == "ONBUILD" and (later := _INSTRUCTION.match(rest)) and later[1].upper() in _LATER:
+            # It runs in each build that starts from this image, so what it fetches and writes counts as if it stood there.
+            name, rest = later[1].upper(), later[2].strip()
         flags: list[str] = []
         while flag := _FLAG.match(rest):
             flags.append(flag[0].strip())
@@ -121,6 +124,10 @@ def read(data: bytes, path: str) -> Dockerfile:
             key, _, value = rest.partition("=")
             defaults[key.strip()] = value.strip().strip("\"'")
     return Dockerfile(tuple(arguments), tuple(Stage(base, alias, line, tuple(items)) for base, alias, line, items in stages))
+
+
+_LATER = frozenset({"RUN", "ADD", "COPY", "ENV", "ARG"})
+"""Instructions after ONBUILD that are read as their own; a USER there is another image's."""
 
 
 def _escape(lines: list[str]) -> str:
