@@ -3,8 +3,9 @@
 ## What it detects
 In shell scripts, makefiles, `scripts` of package.json, `RUN` of Dockerfiles and steps of workflows: a command that deletes data or
 infrastructure and was not there; the condition, the dry run or the question that stood before such a command, gone; a script that no longer
-stops at the first error; a protection of the machine (kernel hardening, SELinux, AppArmor, the firewall, the audit log) that is switched off; a
-script from the network that is run as it comes (of an image build, the image's own page tells).
+stops at the first error; a test, scan or linter that leaves out more than before, whose failure is ignored, or that is only talked of; a
+protection of the machine (kernel hardening, SELinux, AppArmor, the firewall, the audit log) that is switched off; a script from the network
+that is run as it comes (of an image build, the image's own page tells).
 
 ## Why it matters
 A script runs with all the rights of whoever starts it, and nobody sees a plan first.
@@ -30,6 +31,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from checks.access.checks import SCAN, STYLE, TEST, command_check
 from checks.access.destruction import DATA, Harm, Skip, download_run, dry, harm, skips, unguards
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Unreadable
@@ -84,7 +86,16 @@ EXPOSED = Rule(
     Reversible.YES,
     "A protection of the machine is switched off",
 )
-RULES = (DATA_LOST, RESOURCE_LOST, UNGUARDED, UNASKED, UNSTOPPED, DOWNLOADED, EXPOSED)
+WEAKENED = Rule(
+    "scripts/check-weakened",
+    Hazard.CHECK_WEAKENED,
+    Severity.MODERATE,
+    Reversible.YES,
+    "A test, scan or linter that a script runs lets more pass",
+    question=Question.FORCED,
+    confidence=Confidence.LIKELY,
+)
+RULES = (DATA_LOST, RESOURCE_LOST, UNGUARDED, UNASKED, UNSTOPPED, DOWNLOADED, EXPOSED, WEAKENED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,8 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
             yield from _questions(part, old)
             yield from _errors(part, old)
             yield from _unprotected(part, before)
+            if old is not None and part.named.kind in ("file", "target", "package"):  # what a workflow's step checks is told of workflows
+                yield from _weakened(part, old)
             if part.named.kind != "image":  # what an image build fetches is told of the image
                 yield from _downloads(part, told, had)
 
@@ -310,6 +323,69 @@ def _errors(part: _Part, old: _Part | None) -> Iterator[Effect]:
 
 def _sources(found: Script) -> bool:
     return any(command.name in ("source", ".") for command in found.commands)
+
+
+# Checks
+
+_LEFT_OUT = re.compile(
+    r"^--?(?:exclude|ignore|skip|disable|deselect|no-fail|extend-ignore|extend-exclude|omit)[\w-]*(?:=(?P<values>.*))?$", re.I
+)
+_PASSES = re.compile(
+    r"^--?(?:passwithnotests|exit-zero|soft-fail|no-exit-code|exit-code=0|allow-failures?|warn-only|no-error-on-unmatched-pattern|no-fail)$",
+    re.I,
+)
+_SAYS = frozenset({"echo", "true", ":", "exit", "printf"})
+
+
+def _weakened(part: _Part, old: _Part) -> Iterator[Effect]:
+    """The same check with more left out, with its failure ignored, or replaced by words alone."""
+    was, now = _checks(old), _checks(part)
+    if was and not now and part.script.commands and all(command.name in _SAYS for command in part.script.commands):
+        yield _less(part, part.script.commands[0], " and ".join(sorted(was)[:3]), "says something instead of running it", None)
+        return
+    for key, commands in now.items():
+        if key not in was:
+            continue
+        soft = next((command for command in commands if command.soft), None)
+        if soft is not None and not any(command.soft for command in was[key]):
+            yield _less(part, soft, key, f"goes on whatever it says ({soft.soft})", None)
+            continue
+        before, after = _left_out(was[key]), _left_out(commands)
+        if after - before and not before - after:
+            new = ", ".join(sorted(after - before)[:5])
+            yield _less(part, commands[0], key, f"now leaves out {new}", Severity.LOW)
+
+
+def _less(part: _Part, command: Command, key: str, how: str, severity: Severity | None) -> Effect:
+    return WEAKENED.effect(
+        subject=f"{_where(part)}: {key}", path=part.path, line=command.line, before=key, after=command.text(100), severity=severity,
+        message=f"{_where(part)[0].upper()}{_where(part)[1:]} {how}, so {key} lets more pass.",
+    )  # fmt: skip
+
+
+def _checks(part: _Part) -> dict[str, list[Command]]:
+    """The commands that test, scan or lint, by tool."""
+    found: dict[str, list[Command]] = {}
+    for command in part.script.commands:
+        check = command_check(command)
+        if check is not None and check.kind in (TEST, SCAN, STYLE):
+            found.setdefault(check.tool, []).append(command)
+    return found
+
+
+def _left_out(commands: Sequence[Command]) -> frozenset[str]:
+    """What the flags of some commands leave out: each value of a list by itself."""
+    out: set[str] = set()
+    for command in commands:
+        words = command.words[1:]
+        for at, word in enumerate(words):
+            if _PASSES.match(word):
+                out.add(word)
+            elif found := _LEFT_OUT.match(word):
+                following = words[at + 1] if at + 1 < len(words) and not words[at + 1].startswith("-") else ""
+                values = found["values"] if found["values"] is not None else following
+                out |= {f"{word.partition('=')[0]} {value}".strip() for value in values.split(",")}
+    return frozenset(out)
 
 
 # Protections of the machine
