@@ -173,3 +173,120 @@ def _same(name: str, subject: str) -> bool:
     """Whether a description is for the thing an effect speaks of: its name stands in the subject, or the subject names no workload."""
     words = subject.replace("/", " ").replace(":", " ").split()
     return name in words or any(word.split(".")[-1] == name.split(".")[-1] for word in words) or (len(words) == 1 and "." not in subject)
+
+
+# What to paste.
+
+_OBJECT = re.compile(r"\b(Deployment|DaemonSet|StatefulSet|Rollout)[ /](?:[\w.-]+/)?([a-z0-9][a-z0-9.-]*)")
+_ADDRESS = re.compile(r"\b((?:aws_ecs_service|aws_lambda_function|aws_lambda_alias)\.[A-Za-z_][\w-]*)")
+
+
+def lines_for(effect: Effect, staged: bool) -> str:
+    """Lines that give the very thing of an effect steps that a machine judges (`staged`), or a rollback without a person, with where they go."""
+    text = f"{effect.subject} {' '.join(value for name, value in effect.facts if name == 'address')}"
+    found = _OBJECT.search(text)
+    if found is not None:
+        return _ROLLOUT.format(name=found[2]) if found[1] == "Rollout" else _workload(found[1], found[2], staged)
+    address = _ADDRESS.search(text)
+    if address is not None and address[1].startswith("aws_ecs_service."):
+        return (_ECS_STEPS if staged else _ECS_BACK).format(address=address[1], name=address[1].partition(".")[2])
+    if address is not None or "lambda" in text.lower() or "AWS::Serverless::Function" in text:
+        name = re.search(r"[A-Za-z][A-Za-z0-9]*\Z", effect.subject.split(" ")[0].replace("_", "").replace("-", ""))
+        return _LAMBDA.format(name=name[0] if name else "Function")
+    return _ANY
+
+
+def _workload(kind: str, name: str, staged: bool) -> str:
+    """Flagger for what it knows; a StatefulSet has steps of its own and nothing that judges them, so a Rollout takes its template over."""
+    if kind == "StatefulSet":
+        return _STATEFUL.format(name=name)
+    return _CANARY.format(kind=kind, name=name, words="Beside it" if staged else "Beside it (a failed analysis takes it back)")
+
+
+_CANARY = """{words}, with Flagger:
+
+```yaml
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {{name: {name}}}
+spec:
+  targetRef: {{apiVersion: apps/v1, kind: {kind}, name: {name}}}
+  service: {{port: 80}}
+  analysis:
+    interval: 1m
+    threshold: 5
+    maxWeight: 50
+    stepWeight: 10
+    metrics: [{{name: request-success-rate, thresholdRange: {{min: 99}}, interval: 1m}}]
+```"""
+_ROLLOUT = """In the Rollout `{name}`:
+
+```yaml
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {{name: {name}}}
+spec:
+  strategy:
+    canary:
+      analysis: {{templates: [{{templateName: success-rate}}]}}
+      steps: [{{setWeight: 10}}, {{pause: {{duration: 10m}}}}, {{setWeight: 50}}, {{pause: {{duration: 10m}}}}]
+```"""
+_STATEFUL = """A StatefulSet ships in order, but nothing judges it. What need not keep its place can be a Rollout:
+
+```yaml
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {{name: {name}}}
+spec:
+  strategy:
+    canary:
+      analysis: {{templates: [{{templateName: success-rate}}]}}
+      steps: [{{setWeight: 10}}, {{pause: {{duration: 10m}}}}]
+```"""
+_ECS_BACK = """In the resource `{address}`:
+
+```hcl
+  deployment_circuit_breaker {{
+    enable   = true
+    rollback = true
+  }}
+```"""
+_ECS_STEPS = """Beside `{address}` (with `deployment_controller {{ type = "CODE_DEPLOY" }}` in it):
+
+```hcl
+resource "aws_codedeploy_deployment_group" "{name}" {{
+  deployment_config_name = "CodeDeployDefault.ECSCanary10Percent5Minutes"
+  auto_rollback_configuration {{
+    enabled = true
+    events  = ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"]
+  }}
+  alarm_configuration {{
+    enabled = true
+    alarms  = ["{name}-errors"]
+  }}
+}}
+```"""
+_LAMBDA = """In its AWS SAM template:
+
+```yaml
+Resources:
+  {name}:
+    Type: AWS::Serverless::Function
+    Properties:
+      AutoPublishAlias: live
+      DeploymentPreference:
+        Type: Canary10Percent5Minutes
+        Alarms: [Errors]
+```"""
+_ANY = """In its folder:
+
+```yaml
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: NAME}
+spec:
+  strategy:
+    canary:
+      analysis: {templates: [{templateName: success-rate}]}
+      steps: [{setWeight: 10}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 10m}}]
+```"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -431,3 +432,59 @@ def test_the_policy_takes_a_share_of_lines() -> None:
     read = read_policy(MemoryTree({".github/interlock.yml": (text % 90).encode()}))
     assert read.sources("tests-exercised")[0].percent == 90
     assert read_policy(MemoryTree({".github/interlock.yml": (text % 101).encode()})).mistakes
+
+
+THINGS = {
+    "Deployment shop": ("Canary", "apps/shop/k8s/x.yaml", "k8s/canary.yaml", MET, MET),
+    "DaemonSet prod/agent": ("kind: DaemonSet, name: agent", "apps/agent/k8s/x.yaml", "k8s/canary.yaml", MET, MET),
+    "Rollout shop": ("In the Rollout `shop`", "apps/shop/k8s/x.yaml", "k8s/x.yaml", MET, MET),
+    "StatefulSet db": ("Rollout", "apps/db/k8s/x.yaml", "k8s/x.yaml", MET, MET),
+    "aws_ecs_service.shop": ("aws_ecs_service.shop", "apps/shop/main.tf", "main.tf", MET, MET),
+    "aws_lambda_function.worker": ("DeploymentPreference", "apps/worker/main.tf", "template.yaml", MET, MET),
+    "topic": ("Rollout", "apps/x/y.yaml", "z.yaml", MET, MET),
+}
+
+
+@pytest.mark.parametrize("subject", THINGS)
+def test_what_to_paste_for_a_rollout_is_for_this_thing_and_turns_it_green(subject: str) -> None:
+    """The lines name the workload, parse, and are what the safeguard takes as proof once they stand in the unit's folder."""
+    words, path, place, steps, back = THINGS[subject]
+    effect = replace(EFFECT, hazard=Hazard.AVAILABILITY_REDUCED, path=path, subject=subject, facts=())
+    for name, expected in (("rollout-staged", steps), ("rollback-automatic", back)):
+        text = safeguards.load(name).turns_green(effect, Policy())
+        assert words in text and subject in text
+        (block,) = re.findall(r"```(?:yaml|hcl)\n(.*?)```", text, re.DOTALL)
+        if "```hcl" in text and "resource" not in block:
+            block = f'resource "aws_ecs_service" "shop" {{\n{block}}}\n'
+        found = from_change(name, effect, {}, {f"{path.partition('/')[0]}/{path.split('/')[1]}/{place}": block})
+        assert found is not None and found.status is expected, (name, found, text)
+
+
+@pytest.mark.parametrize(
+    "rule", ["untrusted-event-added", "untrusted-code-checked-out", "script-injection", "started-by-itself", "gate-removed"]
+)
+def test_what_starts_a_workflow_carries_its_environment(rule: str) -> None:
+    """Whoever newly starts a job that runs in an environment: the environment's protection can be asked for."""
+    text = "on: %s\npermissions: {contents: write}\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    environment: production\n    if: %s\n    steps:\n      - uses: actions/checkout@v4\n        with: {ref: %s}\n      - run: ./deploy.sh %s\n"
+    calm, mine = ("push", "true", "main", ""), "github.event.pull_request.head.repo.full_name == github.repository"
+    sides = {
+        "untrusted-event-added": (calm, ("pull_request_target", *calm[1:])),
+        "untrusted-code-checked-out": (
+            ("pull_request_target", *calm[1:]),
+            ("pull_request_target", "true", "'${{ github.event.pull_request.head.sha }}'", ""),
+        ),
+        "script-injection": (
+            ("pull_request_target", *calm[1:]),
+            ("pull_request_target", "true", "main", "'${{ github.event.pull_request.title }}'"),
+        ),
+        "started-by-itself": (("workflow_dispatch", *calm[1:]), calm),
+        "gate-removed": (("pull_request_target", mine, "main", ""), ("pull_request_target", *calm[1:])),
+    }
+    before, after = sides[rule]
+    path = ".github/workflows/a.yml"
+    found = [
+        one
+        for one in assess(change_of({path: text % before}, {path: text % after}), POLICY).effects
+        if one.rule.startswith("workflow-triggers/")
+    ]
+    assert found and all(one.fact("job-environment") == "production" for one in found), found

@@ -42,6 +42,7 @@ from checks.access.workflows import (
     caller_controlled,
     checks_out_head,
     deploys,
+    environment_fact,
     gates,
     grant,
     job_secrets,
@@ -137,6 +138,7 @@ def _events(both: Both, after: Workflow) -> Iterator[Effect]:
             after=trigger.name,
             severity=severity,
             message=f"{_CAUSE[trigger.name]} now starts this workflow{power.words}.",
+            facts=environment_fact(after.jobs),
         )
 
 
@@ -240,6 +242,7 @@ def _checkouts(both: Both, after: Workflow) -> Iterator[Effect]:
             after=" ".join(filter(None, (step.input("repository"), step.input("ref")))) or step.run,
             severity=Severity.HIGH if all(gated for _, _, gated in found) else None,
             message=f"{names}, started by {', '.join(sorted(risky))} with the repository's rights, now check{'s' if len(found) == 1 else ''} out the code of the pull request.",
+            facts=environment_fact(job for job, _, _ in found),
         )
 
 
@@ -358,6 +361,7 @@ def _injections(both: Both, after: Workflow, before: Counter[tuple[str, str]]) -
                 if sinks[0].kept
                 else f"a script in the step “{sinks[0].step.label}”, so that it can run commands there."
             ),
+            facts=environment_fact(sink.job for sink in sinks),
         )
 
 
@@ -431,6 +435,7 @@ def _automatic(both: Both, after: Workflow) -> Iterator[Effect]:
             after=", ".join(trigger.name for trigger in new),
             severity=None if any(job.environment or "deploy" in job.id.lower() for job in found) else Severity.MODERATE,
             message=f"{', '.join(jobs[:4])} ran only when a person started it; now {' and '.join(trigger.name for trigger in new)} starts it too.",
+            facts=environment_fact(found),
         )
 
 
@@ -467,6 +472,7 @@ def _gates(both: Both, after: Workflow) -> Iterator[Effect]:
                 after=new or "no condition",
                 severity=Severity.HIGH if privileged else Severity.MODERATE,
                 message=f"{what[0].upper()}{what[1:]} no longer asks who is behind the event or where its code comes from.",
+                facts=environment_fact([pair.new]),
             )
 
 

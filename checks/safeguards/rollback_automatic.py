@@ -19,7 +19,7 @@ That the alarm fires.
 
 from __future__ import annotations
 
-from checks.delivery import proof_of
+from checks.delivery import lines_for, proof_of
 from checks.model import Change, Effect, Hazard, Proof
 from checks.policy import Policy
 from checks.safeguards.base import Safeguard
@@ -32,10 +32,7 @@ def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) ->
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
-    return (
-        f"Switch automatic rollback on for the unit of `{effect.subject}` (ECS circuit breaker, CodeDeploy alarms, Argo analysis). For ECS:\n\n"
-        "```hcl\n  deployment_circuit_breaker {\n    enable   = true\n    rollback = true\n  }\n```"
-    )
+    return f"Switch automatic rollback on for the unit of `{effect.subject}`. {lines_for(effect, staged=False)}"
 
 
 SAFEGUARD = Safeguard(

@@ -19,7 +19,7 @@ That the analysis looks at the right metric.
 
 from __future__ import annotations
 
-from checks.delivery import proof_of
+from checks.delivery import lines_for, proof_of
 from checks.model import Change, Effect, Hazard, Proof
 from checks.policy import Policy
 from checks.safeguards.base import Safeguard
@@ -32,11 +32,7 @@ def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) ->
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
-    return (
-        f"Let the unit of `{effect.subject}` ship in steps with automatic analysis (Argo Rollouts, Flagger, CodeDeploy). In its folder:\n\n"
-        "```yaml\napiVersion: argoproj.io/v1alpha1\nkind: Rollout\nspec:\n  strategy:\n    canary:\n      analysis:\n"
-        "        templates: [{templateName: success-rate}]\n      steps: [{setWeight: 10}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 10m}}]\n```"
-    )
+    return f"Let the unit of `{effect.subject}` ship in steps with automatic analysis. {lines_for(effect, staged=True)}"
 
 
 SAFEGUARD = Safeguard(
