@@ -19,7 +19,9 @@ from functools import lru_cache
 from pathlib import Path
 
 MEMORY = 2 << 30
-"""Bytes of address space of one git process."""
+"""Bytes of address space of one git process: packs are mapped into it."""
+DATA = 640 << 20
+"""Bytes of memory of its own of one git process."""
 OUTPUT = 256 << 20
 """Bytes of output of one git command that are taken."""
 SECONDS = 60.0
@@ -111,6 +113,7 @@ def start(git_dir: Path, *words: str, stdin: bool = False, extra: Mapping[str, s
     if hasattr(resource, "prlimit"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             resource.prlimit(child.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (DATA, DATA))
     return child
 
 

@@ -1,0 +1,402 @@
+"""The decision, on values alone: which proof makes which verdict. Each test states one rule of the gate."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from dataclasses import replace
+
+import pytest
+
+from checks import safeguards
+from checks.assess import NEVER_OVERRIDDEN, assess, decide, exempted, placed
+from checks.detectors.base import Watch, not_analysed
+from checks.evidence import OFFLINE, CheckFact, Evidence, Override
+from checks.model import (
+    Account,
+    Analysis,
+    Assessment,
+    Attribution,
+    Change,
+    Confidence,
+    Demand,
+    Effect,
+    Environment,
+    Hazard,
+    Level,
+    Mistake,
+    NotAnalysed,
+    Proof,
+    Pull,
+    Reach,
+    Reversible,
+    Severity,
+    Side,
+    State,
+    Status,
+    Summary,
+)
+from checks.policy import BUILT_IN, PATH, Exemption, Policy, Source, read_policy
+from checks.risk import risk_of
+from checks.safeguards.base import authentic
+from checks.trees import MemoryTree
+from tests.changes import BASE, HEAD, change_of
+from tests.house import TOPIC
+
+NOW = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
+ENFORCED = Policy(mode="enforce")
+
+
+def effect(hazard: Hazard = Hazard.DATA_DESTROYED, severity: Severity = Severity.HIGH, subject: str = "a", **more: object) -> Effect:
+    """An effect without a detector."""
+    values = {
+        "rule": "x/y",
+        "path": "infra/a.tf",
+        "confidence": Confidence.CERTAIN,
+        "reversible": Reversible.NO,
+        "side": Side.HEAD,
+        "line": 1,
+    }
+    return Effect(hazard=hazard, severity=severity, subject=subject, message=f"{subject} is lost", **{**values, **more})  # type: ignore[arg-type]
+
+
+def assessed(
+    *effects: Effect,
+    groups: tuple[tuple[str, ...], ...] = (("state-kept",),),
+    proofs: tuple[tuple[str, str, Proof], ...] = (),
+    **more: object,
+) -> Assessment:
+    """An assessment in which each effect demands these groups."""
+    demands = tuple(Demand((one.id,), groups, one.hazard.value) for one in effects) if groups else ()
+    reach = Reach(files=1)
+    values = {
+        "change": Summary("acme/shop", BASE, BASE, HEAD, 1, 1, 1),
+        "policy": "default",
+        "attribution": Attribution(),
+        "effects": effects,
+        "reach": reach,
+        "risk": risk_of(effects, reach, Attribution()),
+        "demands": demands,
+        "analysis": Analysis(files=1, analysed=1, not_analysed=(), milliseconds=1),
+        "mistakes": (),
+        "proofs": proofs,
+        "agents": (),
+    }
+    return Assessment(**{**values, **more})  # type: ignore[arg-type]
+
+
+def state(assessment: Assessment, evidence: Evidence = OFFLINE, policy: Policy = ENFORCED) -> State:
+    """The verdict's state."""
+    return decide(assessment, evidence, policy).verdict.state
+
+
+KEPT = Proof(Status.MET, "removed without destroying")
+
+
+def test_nothing_to_prove_passes() -> None:
+    """No effect, or effects that demand nothing: pass."""
+    assert state(assessed()) is State.PASS and state(assessed(effect(), groups=())) is State.PASS
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_only_met_is_proof(status: Status) -> None:
+    """Missing, failed and unknown are no proof."""
+    one = effect()
+    given = assessed(one, proofs=(("state-kept", one.id, Proof(status, "x")),))
+    assert state(given) is (State.PASS if status is Status.MET else State.BLOCKED)
+
+
+def test_every_group_needs_one_of_its_safeguards() -> None:
+    """Of a group one is enough; of two groups both are needed."""
+    one = effect()
+    both = (("state-kept", "change-isolated"), ("privilege-bounded",))
+    kept, bounded = ("state-kept", one.id, KEPT), ("privilege-bounded", one.id, KEPT)
+    assert state(assessed(one, groups=both[:1], proofs=(kept,))) is State.PASS
+    assert state(assessed(one, groups=both, proofs=(kept,))) is State.BLOCKED
+    assert state(assessed(one, groups=both, proofs=(bounded,))) is State.BLOCKED
+    assert state(assessed(one, groups=both, proofs=(kept, bounded))) is State.PASS
+
+
+def test_every_effect_needs_its_own_proof() -> None:
+    """A proof of one effect is none of another."""
+    one, two = effect(), effect(subject="b")
+    assert state(assessed(one, two, proofs=(("state-kept", one.id, KEPT),))) is State.BLOCKED
+    assert state(assessed(one, two, proofs=tuple(("state-kept", each.id, KEPT) for each in (one, two)))) is State.PASS
+    report = decide(assessed(one, two, proofs=(("state-kept", one.id, KEPT),)), OFFLINE, ENFORCED)
+    assert [requirement.effects for requirement in report.requirements if requirement.proof.status is not Status.MET] == [(two.id,)]
+
+
+def test_observe_mode_says_and_does_not_stop() -> None:
+    """The same open requirement is observed; a mistake in the policy stops even there."""
+    assert state(assessed(effect()), policy=BUILT_IN) is State.OBSERVED
+    wrong = assessed(mistakes=(Mistake(PATH, 1, "no such key"),))
+    assert state(wrong, policy=BUILT_IN) is State.BLOCKED and state(wrong) is State.BLOCKED
+    assert decide(wrong, OFFLINE, BUILT_IN).verdict.unmet == ("policy",)
+
+
+def test_a_list_of_files_that_is_not_whole_is_never_green() -> None:
+    """What could not even be listed blocks without any effect; a file that was told has an effect of its own."""
+    whole = Analysis(files=1, analysed=1, not_analysed=(NotAnalysed("", "too many files"),), milliseconds=1)
+    assert state(assessed(analysis=whole)) is State.BLOCKED
+    assert decide(assessed(analysis=whole), OFFLINE, ENFORCED).verdict.unmet == ("analysis",)
+    named = Analysis(files=1, analysed=0, not_analysed=(NotAnalysed("a.tf", "no HCL"),), milliseconds=1)
+    assert state(assessed(analysis=named)) is State.PASS
+    none = replace(assessed(analysis=whole), change=Summary("acme/shop", BASE, BASE, HEAD, 0, 0, 0))
+    assert state(none) is State.PASS
+
+
+@pytest.mark.parametrize(("day", "green"), [(21, True), (22, True), (23, False)])
+def test_an_exception_ends_with_its_day(day: int, green: bool) -> None:
+    """It counts through its last day in UTC, for its effect alone."""
+    one = effect()
+    policy = replace(ENFORCED, exceptions=(Exemption(one.id, "moves", datetime.date(2026, 11, 22)),))
+    evidence = replace(OFFLINE, now=datetime.datetime(2026, 11, day, 23, 59, tzinfo=datetime.UTC))
+    assert (state(assessed(one), evidence, policy) is State.PASS) is green
+    assert (one.id in exempted(policy, evidence)) is green
+    assert state(assessed(effect(subject="b")), evidence, policy) is State.BLOCKED
+
+
+def overridden(
+    hazard: Hazard = Hazard.DATA_DESTROYED,
+    who: tuple[str, ...] = ("sam",),
+    mode: str = "enforce",
+    analysis: Analysis | None = None,
+    mistakes: tuple[Mistake, ...] = (),
+    **change: object,
+) -> State:
+    """The verdict on one effect that an override lets pass, unless something is changed."""
+    one = effect(hazard)
+    values = {"effect": one.id, "head": HEAD, "until": NOW + datetime.timedelta(seconds=1), "reason": "copied", "by": "sam", "under": "sam"}
+    given = Override(**{**values, **change})  # type: ignore[arg-type]
+    more = {"analysis": analysis} if analysis else {}
+    return state(assessed(one, mistakes=mistakes, **more), replace(OFFLINE, now=NOW, overrides=(given,)), Policy(mode=mode, overrides=who))
+
+
+def test_an_override_is_bound() -> None:
+    """To the effect, the head, the time, who may, and a policy that is enforced and right."""
+    assert overridden() is State.OVERRIDDEN
+    for change in ({"effect": "0" * 16}, {"head": "c" * 40}, {"until": NOW}, {"under": "eve"}, {"who": ()}):
+        assert overridden(**change) is State.BLOCKED, change  # type: ignore[arg-type]
+    assert overridden(mode="observe") is State.OBSERVED
+    assert overridden(mistakes=(Mistake(PATH, 1, "x"),)) is State.BLOCKED
+    unlisted = Analysis(files=1, analysed=1, not_analysed=(NotAnalysed("", "x"),), milliseconds=1)
+    assert overridden(analysis=unlisted) is State.BLOCKED
+    named = Analysis(files=1, analysed=0, not_analysed=(NotAnalysed("a", "x"),), milliseconds=1)
+    assert overridden(analysis=named) is State.OVERRIDDEN
+
+
+@pytest.mark.parametrize("hazard", list(Hazard))
+def test_who_may_decide_is_never_overridden(hazard: Hazard) -> None:
+    """The gate's own ground and the limits of agents are overridden by nobody."""
+    assert overridden(hazard) is (State.BLOCKED if hazard in NEVER_OVERRIDDEN else State.OVERRIDDEN)
+    assert {Hazard.GATE_CHANGED, Hazard.AGENT_WIDENED, Hazard.AGENT_UNGUARDED} == NEVER_OVERRIDDEN
+
+
+def test_every_open_effect_needs_its_override() -> None:
+    """One override beside an effect without one changes nothing; a proven effect needs none."""
+    one, two = effect(), effect(subject="b")
+    given = Override(one.id, HEAD, NOW + datetime.timedelta(1), "copied", "sam", "sam")
+    policy, evidence = Policy(mode="enforce", overrides=("sam",)), replace(OFFLINE, now=NOW, overrides=(given,))
+    assert state(assessed(one, two), evidence, policy) is State.BLOCKED
+    assert state(assessed(one, two, proofs=(("state-kept", two.id, KEPT),)), evidence, policy) is State.OVERRIDDEN
+    assert state(assessed(two, proofs=(("state-kept", two.id, KEPT),)), evidence, policy) is State.PASS
+
+
+# Assessing
+
+DATABASE = 'resource "aws_db_instance" "main" {\n  identifier = "shop"\n}\n'
+
+
+def destroying(path: str = "infra/main.tf", author: Account | None = None, message: str = "Change") -> Change:
+    """A change that destroys a database."""
+    pull = Pull(1, "Change", "", author, "main", "work") if author else None
+    return change_of({path: DATABASE + TOPIC}, {path: TOPIC}, pull=pull, message=message)
+
+
+def test_where_an_effect_happens_steps_its_severity() -> None:
+    """Development makes it milder by one step, except where it acts on the repository itself."""
+    near, far = effect(path="infra/dev/a.tf"), effect(path="infra/prod/a.tf")
+    assert placed(near, ENFORCED).severity is Severity.MODERATE and placed(near, ENFORCED).environment is Environment.DEVELOPMENT
+    assert placed(far, ENFORCED).severity is Severity.HIGH and placed(far, ENFORCED).environment is Environment.PRODUCTION
+    for hazard in (
+        Hazard.GATE_CHANGED,
+        Hazard.NOT_ANALYSED,
+        Hazard.AGENT_WIDENED,
+        Hazard.AGENT_UNGUARDED,
+        Hazard.PIPELINE_WIDENED,
+        Hazard.CHECK_WEAKENED,
+        Hazard.SECRET_EXPOSED,
+        Hazard.SUPPLY_CHANGED,
+    ):
+        assert placed(replace(near, hazard=hazard), ENFORCED).severity is Severity.HIGH
+
+
+SPINE = sys.modules[assess.__module__]
+
+
+@pytest.fixture
+def automatic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every change is taken for one that automation wrote."""
+    monkeypatch.setattr(SPINE, "attribute", lambda change: Attribution(Level.AUTOMATION))
+
+
+BOT, PERSON = Account("renovate[bot]", 5, "Bot"), Account("robin", 6, "User")
+
+
+@pytest.mark.usefixtures("automatic")
+@pytest.mark.parametrize(("author", "spared"), [(BOT, True), (PERSON, False), (None, False)])
+def test_a_policy_for_agents_spares_known_robots_alone(author: Account | None, spared: bool) -> None:
+    """`applies_to: ai-assisted`: an account of GitHub's type Bot that is known to be automation is left alone, everyone else counts as assisted."""
+    policy = Policy(mode="enforce", applies_to="ai-assisted", requirements=(("data.destroyed", None, (("state-kept",),)),))
+    found = effect()
+    made = assess(destroying(author=author), policy, [found])
+    assert (not made.demands) is spared
+    assert assess(destroying(author=author), replace(policy, applies_to="everyone"), [found]).demands
+
+
+def test_a_robot_that_an_agent_works_for_is_not_spared() -> None:
+    """No evidence of automation, or evidence of an agent: the policy for agents applies, whatever type the account has."""
+    policy = Policy(mode="enforce", applies_to="ai-assisted", requirements=(("data.destroyed", None, (("state-kept",),)),))
+    assert assess(destroying(author=BOT, message="Change\n\nCo-Authored-By: Claude <noreply@anthropic.com>"), policy, [effect()]).demands
+
+
+@pytest.mark.usefixtures("automatic")
+@pytest.mark.parametrize("hazard", list(Hazard))
+def test_what_is_demanded_of_a_robot_all_the_same(hazard: Hazard) -> None:
+    """The gate's ground, what was not analysed, and everything critical are demanded of everyone; harmless effects of nobody."""
+    policy = Policy(mode="enforce", applies_to="ai-assisted", requirements=((hazard.value, None, (("state-kept",),)),))
+    high, critical = effect(hazard), effect(hazard, Severity.CRITICAL)
+    always = hazard in (Hazard.GATE_CHANGED, Hazard.NOT_ANALYSED)
+    assert bool(assess(destroying(author=BOT), policy, [high]).demands) is (always and not hazard.harmless)
+    assert bool(assess(destroying(author=BOT), policy, [critical]).demands) is (not hazard.harmless)
+
+
+def test_effects_with_the_same_demand_stand_together() -> None:
+    """Each effect once, all of them, under what says so."""
+    one, two, other = effect(), effect(subject="b"), effect(Hazard.EXPOSURE_WIDENED, subject="c")
+    policy = Policy(
+        mode="enforce", requirements=(("data.destroyed", None, (("state-kept",),)), ("exposure.widened", None, (("privilege-bounded",),)))
+    )
+    demands = assess(destroying(), policy, [one, two, other]).demands
+    assert {(frozenset(demand.effects), demand.groups, demand.because) for demand in demands} == {
+        (frozenset({one.id, two.id}), (("state-kept",),), "data.destroyed"),
+        (frozenset({other.id}), (("privilege-bounded",),), "exposure.widened"),
+    }
+
+
+class Refusing(Watch):
+    """Refuses one step."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+
+    def refuses(self, detector: str, members: object) -> str | None:
+        return "took too long" if detector == self.step else None
+
+
+@pytest.mark.parametrize("step", ["attribution", "reach", "agents"])
+def test_a_step_that_is_refused_blocks_and_the_rest_stands(step: str) -> None:
+    """What could not be worked out is an effect that demands proof; the other effects are there."""
+    made = assess(destroying(), ENFORCED, watch=Refusing(step))
+    assert {"engine/not-analysed", "terraform/resource-destroyed"} <= {one.rule for one in made.effects}
+    assert state(made) is State.BLOCKED and not made.analysis.complete
+    assert not [one for one in assess(destroying(), ENFORCED).effects if one.hazard is Hazard.NOT_ANALYSED]
+
+
+def test_a_proof_that_is_refused_or_crashes_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for proof in the change may end early: then there is no proof from it."""
+    policy = Policy(mode="enforce", requirements=(("data.destroyed", None, (("state-kept",),)),))
+    found = effect()
+    given = Watch()
+    proving = replace(safeguards.load("state-kept"), from_change=lambda one, change, effects: KEPT)
+    monkeypatch.setattr(safeguards, "load", lambda name: proving)
+    assert state(assess(destroying(), policy, [found], given)) is State.PASS
+    assert state(assess(destroying(), policy, [found], Refusing("proof of state-kept"))) is State.BLOCKED
+
+    def crash(one: Effect, change: Change, effects: tuple[Effect, ...]) -> Proof:
+        raise RecursionError
+
+    crashing = replace(proving, from_change=crash)
+    monkeypatch.setattr(safeguards, "load", lambda name: crashing)
+    assert state(assess(destroying(), policy, [found])) is State.BLOCKED
+
+
+def test_what_was_not_analysed_blocks_under_the_built_in_requirements() -> None:
+    """Of high severity as a detector tells it; a mild one is only told."""
+    assert state(assess(destroying("docs/a.md"), ENFORCED, [not_analysed("a.tf", "x")])) is State.BLOCKED
+    assert state(assess(destroying("docs/a.md"), ENFORCED, [not_analysed("a.tf", "x", severity=Severity.LOW)])) is State.PASS
+
+
+# The policy's own answers
+
+
+def test_a_rule_counts_before_its_hazard_and_an_environment_where_it_fits() -> None:
+    """The first that fits: rules before hazards; an entry for an environment only there."""
+    a, b, c = (("state-kept",),), (("change-isolated",),), (("privilege-bounded",),)
+    one = effect(environment=Environment.PRODUCTION)
+    policy = Policy(requirements=(("data.destroyed", None, a), ("x/y", "staging", b), ("x/y", "production", c)))
+    assert policy.demanded(one) == (c, "x/y")
+    assert policy.demanded(replace(one, environment=Environment.STAGING)) == (b, "x/y")
+    assert policy.demanded(replace(one, environment=Environment.UNKNOWN)) == (a, "data.destroyed")
+    assert policy.demanded(replace(one, rule="z/z")) == (a, "data.destroyed")
+    assert replace(policy, requirements=(("data.destroyed", None, ()),)).demanded(one) == ((), "data.destroyed")
+
+
+def test_a_floor_is_always_added() -> None:
+    """What the organisation demands stands beside what the repository demands, for its rule, hazard and environment."""
+    a, more = (("state-kept",),), (("gate-enforced",),)
+    policy = Policy(requirements=(("data.destroyed", None, a),), floor=(("data.destroyed", "production", more),))
+    assert policy.demanded(effect(environment=Environment.PRODUCTION))[0] == a + more
+    assert policy.demanded(effect(environment=Environment.STAGING))[0] == a
+    assert policy.demanded(effect(Hazard.EXPOSURE_WIDENED, Severity.LOW, environment=Environment.PRODUCTION))[0] == ()
+    assert replace(policy, floor=(("data.destroyed", None, a),)).demanded(effect())[0] == a
+
+
+def test_where_an_effect_happens() -> None:
+    """The detector's word, then the policy's patterns, then the path; a name can say production and never less."""
+    policy = Policy(environments=((Environment.STAGING, ("live/**",)),))
+    assert policy.environment(effect(path="live/prod/a.tf")) is Environment.STAGING
+    assert policy.environment(effect(path="live/a.tf", environment=Environment.DEVELOPMENT)) is Environment.DEVELOPMENT
+    assert policy.environment(effect(path="infra/a.tf", subject="aws_db_instance.production")) is Environment.PRODUCTION
+    assert policy.environment(effect(path="infra/a.tf", subject="aws_db_instance.dev")) is Environment.UNKNOWN
+    assert policy.environment(effect(path="infra/dev/a.tf", subject="aws_db_instance.production")) is Environment.DEVELOPMENT
+
+
+def test_no_policy_observes_and_a_lost_one_blocks() -> None:
+    """Nothing anywhere observes; one that once stood and is gone, is a link, is wrong or elsewhere is enforced and told."""
+    assert read_policy(MemoryTree({})) == BUILT_IN
+    for tip, once in (
+        ({}, True),
+        ({PATH: b"mode: [\n"}, False),
+        ({PATH: b"version: 1\nmode: maybe\n"}, False),
+        ({".interlock.yml": b"version: 1\n"}, False),
+        ({PATH: b""}, False),
+    ):
+        found = read_policy(MemoryTree(tip), once_stood=once)  # type: ignore[arg-type]
+        assert found.enforced and found.mistakes, tip
+    assert not read_policy(MemoryTree({PATH: b"version: 1\nmode: observe\n"}), once_stood=True).enforced
+
+
+CHECK = CheckFact("proof", "github-actions", "success", HEAD, None, ".github/workflows/a.yml", "push", True)
+SOURCE = Source(app="github-actions", workflow=".github/workflows/a.yml", check="proof")
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        ({}, True), ({"head": BASE}, False), ({"app": "other"}, False), ({"name": "other"}, False), ({"workflow": ".github/workflows/b.yml"}, False), ({"workflow": None}, False),
+        ({"from_run": False}, False), ({"same_as_base": False}, False), ({"same_as_base": None}, False), ({"event": "pull_request_target"}, False), ({"event": None}, False),
+        ({"event": "workflow_run"}, False), ({"same_repository": False}, False), ({"latest": False}, False), ({"event": "merge_group"}, True), ({"event": "schedule"}, True),
+    ],
+)  # fmt: skip
+def test_what_binds_a_check(change: dict[str, object], right: bool) -> None:
+    """Commit, App, name, workflow, its content, event, repository, newest attempt, and that it is a job of that run."""
+    assert (authentic(replace(CHECK, **change), SOURCE, HEAD) is None) is right  # type: ignore[arg-type]
+
+
+def test_another_apps_check_is_bound_to_app_and_commit() -> None:
+    """A check that is no workflow's job has no workflow to compare; a job posted with a workflow's token has to be one."""
+    theirs = CheckFact("scan", "scanner", "success", HEAD, from_run=False)
+    assert authentic(theirs, Source(app="scanner", check="scan"), HEAD) is None
+    assert authentic(replace(theirs, app="github-actions"), Source(check="scan"), HEAD) is not None
+    assert authentic(theirs, Source(app="scanner", check="scan"), BASE) is not None
