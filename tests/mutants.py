@@ -1,7 +1,7 @@
 """`make mutants`: changes the decision core a little, function by function, and sees whether a test notices.
 
 Everything is loaded once; for each mutant a forked child gives one function another body and runs the tests of the decision. No file is changed.
-What survives is printed with its line; `EQUIVALENT` lists, with a reason, those that no test can notice.
+What survives is printed with its line: it is either equivalent, or a test is missing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import copy
 import importlib
 import inspect
-import io
 import os
 import random
 import signal
@@ -160,16 +159,43 @@ def mutants() -> Iterator[tuple[str, int, str, FunctionType, CodeType]]:
                             yield f"{name}.{place}", getattr(node, "lineno", holder.lineno), what, function, code
 
 
-class _Quick:
-    """Leaves out the tests that need a whole server."""
+class _Trial:
+    """Collects the tests once, without those that need a whole server, and runs them in a child for each mutant."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self.chosen, self.status = chosen, 0
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = [item for item in items if "house" not in item.fixturenames]
 
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """In place of one run of the tests: one for each mutant."""
+        made = [one for one in mutants() if one[0].startswith(self.chosen.only)]
+        random.Random(1).shuffle(made)
+        say = sys.__stdout__ or sys.stdout
+        print(f"{len(made)} mutants, {len(session.items)} tests", file=say, flush=True)
+        if not made or not _survives(session.items, made[0][3], made[0][3].__code__):
+            print("the tests fail without a mutant", file=say)
+            self.status = 2
+            return True
+        until, killed, survived = time.monotonic() + self.chosen.minutes * 60, 0, 0
+        for number, (place, line, what, function, code) in enumerate(made[self.chosen.first :], self.chosen.first):
+            if time.monotonic() > until:
+                print(f"stopped before {number}", file=say)
+                break
+            if _survives(session.items, function, code):
+                survived += 1
+                print(f"survived {number}: {place}:{line}: {what}", file=say, flush=True)
+            else:
+                killed += 1
+        print(f"{killed + survived} tried, {killed} killed, {survived} survived", file=say, flush=True)
+        self.status = 1 if survived else 0
+        return True
 
-def _survives(function: FunctionType, code: CodeType) -> bool:
+
+def _survives(items: list[Any], function: FunctionType, code: CodeType) -> bool:
     """Whether no test notices the other body."""
-    import pytest
+    from _pytest.runner import runtestprotocol
 
     child = os.fork()
     if not child:
@@ -178,40 +204,24 @@ def _survives(function: FunctionType, code: CodeType) -> bool:
         os.dup2(quiet, 2)
         signal.alarm(SECONDS)
         function.__code__ = code
-        with contextlib.redirect_stdout(io.StringIO()):
-            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *TESTS], plugins=[_Quick()])
-        os._exit(0 if status == 0 else 1)
+        for item, after in zip(items, [*items[1:], None], strict=True):
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=after)):
+                os._exit(1)
+        os._exit(0)
     return os.waitpid(child, 0)[1] == 0
 
 
 def main() -> int:
-    """Try mutants in a fixed random order until the time is over; 1 when one survived that is not known to be equivalent."""
+    """Try mutants in a fixed random order until the time is over; 1 when one survived."""
+    import pytest
+
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--only", default="", help="places that begin so")
     parser.add_argument("--from", type=int, default=0, dest="first")
-    chosen = parser.parse_args()
-    for test in TESTS:
-        importlib.import_module(test.removesuffix(".py").replace("/", "."))
-    made = [one for one in mutants() if one[0].startswith(chosen.only)]
-    random.Random(1).shuffle(made)
-    print(f"{len(made)} mutants", flush=True)
-    function = made[0][3]
-    if not _survives(function, function.__code__):
-        print("the tests fail without a mutant")
-        return 2
-    until, killed, survived = time.monotonic() + chosen.minutes * 60, 0, 0
-    for number, (place, line, what, function, code) in enumerate(made[chosen.first :], chosen.first):
-        if time.monotonic() > until:
-            print(f"stopped before {number}")
-            break
-        if _survives(function, code):
-            survived += 1
-            print(f"survived {number}: {place}:{line}: {what}", flush=True)
-        else:
-            killed += 1
-    print(f"{killed + survived} tried, {killed} killed, {survived} survived", flush=True)
-    return 1 if survived else 0
+    trial = _Trial(parser.parse_args())
+    pytest.main(["--assert=plain", "-p", "no:cacheprovider", "-s", *TESTS], plugins=[trial])
+    return trial.status
 
 
 if __name__ == "__main__":
