@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench fuzz develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
+.PHONY: help bench fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -48,6 +48,9 @@ fixtures: develop ## Rewrite the detectors' effects.txt; read the difference
 MINUTES ?= 5
 fuzz: develop ## Feed hostile input to every reader (MINUTES=60 for longer, HARNESS="yaml sql" to choose)
 	$(RUN)/python -m tests.fuzz --minutes $(MINUTES) $(HARNESS)
+
+mutants: develop ## Change the decision a little, function by function, and see whether a test notices (ARGS="--minutes 10 --only checks.assess")
+	$(RUN)/python -m tests.mutants $(ARGS)
 
 bench: develop ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
 	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))

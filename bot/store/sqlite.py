@@ -123,7 +123,9 @@ class SqliteStore(SqlStore):
             try:
                 yield _Session(self._db)
             except BaseException:
-                self._db.execute("rollback")
+                # A full disk ends the transaction by itself.
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
                 raise
             self._db.execute("commit")
 

@@ -34,7 +34,7 @@ from typing import Any
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
-from checks.readers import codeowners, documents, text_of
+from checks.readers import codeowners, documents, table, text_of
 from checks.readers.toml import loads
 
 OWNERS_LOST = Rule(
@@ -254,7 +254,7 @@ def _settings(change: Change, file: FileChange) -> Iterator[Effect]:
         return
     new = new if isinstance(new, dict) else {}
     side = Side.HEAD if file.new else Side.BASE
-    old_repository, new_repository = old.get("repository") or {}, new.get("repository") or {}
+    old_repository, new_repository = table(old.get("repository")), table(new.get("repository"))
     if file.new and (
         (old_repository.get("private") is True and new_repository.get("private") is False)
         or new_repository.get("visibility") == "public" != old_repository.get("visibility", "public")
@@ -510,7 +510,7 @@ def _app(change: Change, file: FileChange) -> Iterator[Effect]:
         had, has = old.get(key), new.get(key)
         if isinstance(has, dict) and isinstance(had, dict | None):
             for name, level in has.items():
-                if _PERMISSION.get(str(level), 0) > _PERMISSION.get(str((had or {}).get(name)), 0) and str(level) in (
+                if _PERMISSION.get(str(level), 0) > _PERMISSION.get(str(table(had).get(name)), 0) and str(level) in (
                     "read",
                     "write",
                     "admin",
@@ -518,13 +518,13 @@ def _app(change: Change, file: FileChange) -> Iterator[Effect]:
                     yield APP.effect(
                         subject=f"{key}.{name}",
                         path=file.path,
-                        before=str((had or {}).get(name, "none")),
+                        before=str(table(had).get(name, "none")),
                         after=str(level),
                         severity=Severity.MODERATE if level == "read" else None,
                         message=f"Installations of this app are asked for {level} access to {name}.",
                     )
     scopes = [
-        {f"{kind}:{scope}" for kind, found in ((value.get("oauth_config") or {}).get("scopes") or {}).items() for scope in found or []}
+        {f"{kind}:{scope}" for kind, found in table(table(value.get("oauth_config")).get("scopes")).items() for scope in found or []}
         if isinstance(value.get("oauth_config"), Mapping)
         else set()
         for value in (old, new)

@@ -268,7 +268,7 @@ def _providers(data: bytes, pretend: bool) -> Iterator[_Hit]:
 
 def _addresses(data: bytes) -> Iterator[_Hit]:
     for found in _ADDRESS.finditer(data):
-        secret, host, user = (found[name].decode() for name in ("secret", "host", "user"))
+        secret, host, user = (found[name].decode("utf-8", "replace") for name in ("secret", "host", "user"))
         if _LOCAL_HOST.match(host) or _SAMPLE.search(secret) or _SAMPLE.search(host) or secret.startswith(("%", "*", "[", "(", "#")):
             continue
         if secret.lower() == user.lower() or entropy(secret) < 2.5 or "%s" in secret or (secret.isalpha() and secret.islower()):

@@ -5,6 +5,8 @@ Every reader is bounded: it looks at size and depth before it parses. Values kee
 
 from __future__ import annotations
 
+from typing import Any
+
 from checks.model import Unreadable
 from checks.readers.bulk import written_by_hand
 
@@ -41,3 +43,8 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
+
+
+def table(value: Any) -> dict[Any, Any]:
+    """A map that should stand there; an empty one where something else stands."""
+    return value if isinstance(value, dict) else {}

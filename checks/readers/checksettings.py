@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from checks.model import Unreadable
-from checks.readers import documents, syntax, text_of
+from checks.readers import documents, syntax, table, text_of
 from checks.readers.toml import loads
 
 if TYPE_CHECKING:
@@ -117,19 +117,19 @@ def _fail_under(options: Any) -> dict[str, float]:
 
 def _toml(text: str, path: str) -> Strictness:
     root = loads(text, path)
-    tool = root.get("tool") or {}
+    tool = table(root.get("tool"))
     thresholds = {}
     number = _number(_at(tool, "coverage", "report", "fail_under"))
     if number is not None:
         thresholds["fail_under"] = number
     thresholds |= _fail_under(_at(tool, "pytest", "ini_options", "addopts") or "")
-    mypy = tool.get("mypy") or {}
+    mypy = table(tool.get("mypy"))
     switches = {key: value for key, value in mypy.items() if isinstance(value, bool) and _MYPY.fullmatch(key)}
     for override in mypy.get("overrides") or []:
         if isinstance(override, dict) and override.get("ignore_errors") is True:
             switches |= {f"check of {module}": False for module in _texts(override.get("module"))}
-    ruff = root if path.endswith("ruff.toml") else tool.get("ruff") or {}
-    lint = {**ruff, **(ruff.get("lint") or {})}
+    ruff = root if path.endswith("ruff.toml") else table(tool.get("ruff"))
+    lint = {**ruff, **(table(ruff.get("lint")))}
     chosen = frozenset(f"ruff {rule}" for key in ("select", "extend-select") for rule in _texts(lint.get(key)))
     ignored = frozenset(f"ruff {rule}" for key in ("ignore", "extend-ignore") for rule in _texts(lint.get(key)))
     pyright = _at(tool, "pyright", "typeCheckingMode") or _at(tool, "basedpyright", "typeCheckingMode")
@@ -141,7 +141,7 @@ def _toml(text: str, path: str) -> Strictness:
         else frozenset[str]()
     )
     if path.endswith(("gitleaks.toml", ".gitleaks.toml")):
-        allow = root.get("allowlist") or {}
+        allow = table(root.get("allowlist"))
         waived = frozenset(text for key in ("paths", "regexes", "commits", "stopwords") for text in _texts(allow.get(key)))
     return Strictness(thresholds, switches, {}, chosen, ignored, waived, "extend" in ruff)
 
@@ -189,19 +189,19 @@ def _jacoco(text: str) -> Strictness:
 
 def _document(name: str, value: dict[str, Any]) -> Strictness:
     if re.match(r"tsconfig.*\.json", name) or name == "jsconfig.json":
-        options = value.get("compilerOptions") or {}
+        options = table(value.get("compilerOptions"))
         return Strictness(
             switches={key: on for key, on in options.items() if isinstance(on, bool) and _TSC.fullmatch(key)}, inherits="extends" in value
         )
     if name == "package.json":
         jest = _at(value, "jest", "coverageThreshold")
-        thresholds = {k: v for scope, held in (jest or {}).items() for k, v in _percentages(f"coverageThreshold.{scope}.", held).items()}
+        thresholds = {k: v for scope, held in table(jest).items() for k, v in _percentages(f"coverageThreshold.{scope}.", held).items()}
         return Strictness(
             thresholds | _percentages("nyc.", value.get("nyc")), levels=_levels(_at(value, "eslintConfig", "rules")), inherits=True
         )
     if name.startswith("jest.config"):
         return Strictness(
-            {k: v for scope, held in (value.get("coverageThreshold") or {}).items() for k, v in _percentages(f"{scope}.", held).items()}
+            {k: v for scope, held in table(value.get("coverageThreshold")).items() for k, v in _percentages(f"{scope}.", held).items()}
         )
     if "nycrc" in name or name.startswith(".c8rc"):
         check = value.get("check-coverage")
@@ -219,7 +219,7 @@ def _document(name: str, value: dict[str, Any]) -> Strictness:
             levels=_levels({k: v.get("level") if isinstance(v, dict) else v for k, v in rules.items()}),
         )
     if "golangci" in name:
-        linters = value.get("linters") or {}
+        linters = table(value.get("linters"))
         excluded = (_at(value, "issues", "exclude-rules") or []) + (_at(linters, "exclusions", "rules") or [])
         ignored = {f"linter {item}" for item in _texts(linters.get("disable"))} | {
             f"exclusion {sorted(map(str, rule.items()))}"[:160] for rule in excluded if isinstance(rule, dict)
@@ -242,7 +242,7 @@ def _waivers(name: str, value: dict[str, Any]) -> Strictness:
     if "checkov" in name:
         found = _texts(value.get("skip-check")) + _texts(value.get("skip-path"))
     elif name == ".snyk":
-        found = list(value.get("ignore") or {}) + [item for held in (value.get("exclude") or {}).values() for item in _texts(held)]
+        found = list(table(value.get("ignore"))) + [item for held in table(value.get("exclude")).values() for item in _texts(held)]
     elif "grype" in name or "trivyignore" in name:
         found = [
             str(item.get("vulnerability") or item.get("id") or sorted(item))
@@ -252,7 +252,7 @@ def _waivers(name: str, value: dict[str, Any]) -> Strictness:
             if isinstance(item, dict)
         ]
     elif "zizmor" in name:
-        rules = value.get("rules") or {}
+        rules = table(value.get("rules"))
         found = [
             f"{rule} {item}"
             for rule, held in rules.items()
@@ -277,7 +277,7 @@ def _codecov(value: dict[str, Any]) -> Strictness:
         if isinstance(status, bool):
             switches[f"{kind} status"] = status
             continue
-        for name, held in (status or {}).items():
+        for name, held in table(status).items():
             if isinstance(held, dict):
                 number = _number(held.get("target"))
                 if number is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from checks.readers import documents, text_of
+from checks.readers import documents, table, text_of
 from checks.readers.toml import loads
 
 
@@ -206,26 +206,26 @@ def _requirements(text: str) -> Manifest:
 
 
 def _pyproject(root: dict[str, Any], text: str) -> Manifest:
-    project = root.get("project") or {}
-    tool = root.get("tool") or {}
+    project = table(root.get("project"))
+    tool = table(root.get("tool"))
     written: list[Any] = list(project.get("dependencies") or [])
-    for group in (project.get("optional-dependencies") or {}, root.get("dependency-groups") or {}):
+    for group in (table(project.get("optional-dependencies")), table(root.get("dependency-groups"))):
         written.extend(item for items in group.values() if isinstance(items, list) for item in items)
     found = {d.name: d for item in written if isinstance(item, str) and (d := _python(item, _line_of(text, item)))}
-    poetry = tool.get("poetry") or {}
-    groups = [poetry.get("dependencies") or {}, poetry.get("dev-dependencies") or {}]
-    groups += [group.get("dependencies") or {} for group in (poetry.get("group") or {}).values() if isinstance(group, dict)]
+    poetry = table(tool.get("poetry"))
+    groups = [table(poetry.get("dependencies")), table(poetry.get("dev-dependencies"))]
+    groups += [table(group.get("dependencies")) for group in table(poetry.get("group")).values() if isinstance(group, dict)]
     tables = [(name, value) for group in groups for name, value in group.items()]
-    tables += list(((tool.get("uv") or {}).get("sources") or {}).items())
+    tables += list(table(table(tool.get("uv")).get("sources")).items())
     for name, value in tables:
         found[name.lower()] = _table(name.lower(), value, _line_of(text, name))
     registries = [
         (str(item.get("name") or "index"), str(item["url"]), _line_of(text, str(item["url"])))
-        for holder in ((tool.get("uv") or {}).get("index"), poetry.get("source"))
+        for holder in (table(tool.get("uv")).get("index"), poetry.get("source"))
         for item in (holder if isinstance(holder, list) else [])
         if isinstance(item, dict) and item.get("url")
     ]
-    overrides = [(str(item), str(item), _line_of(text, str(item))) for item in (tool.get("uv") or {}).get("override-dependencies") or []]
+    overrides = [(str(item), str(item), _line_of(text, str(item))) for item in table(tool.get("uv")).get("override-dependencies") or []]
     return Manifest(tuple(found.values()), tuple(registries), overrides=tuple(overrides))
 
 
@@ -244,20 +244,20 @@ def _table(name: str, value: Any, line: int) -> Dependency:
 
 
 def _cargo(root: dict[str, Any], text: str) -> Manifest:
-    holders = [root, root.get("workspace") or {}, *(value for value in (root.get("target") or {}).values() if isinstance(value, dict))]
+    holders = [root, table(root.get("workspace")), *(value for value in table(root.get("target")).values() if isinstance(value, dict))]
     found = [
         _table(name, value, _line_of(text, name))
         for holder in holders
         for group in ("dependencies", "dev-dependencies", "build-dependencies")
-        for name, value in (holder.get(group) or {}).items()
+        for name, value in table(holder.get(group)).items()
     ]
     overrides = []
-    for registry in (root.get("patch") or {}).values():
+    for registry in table(root.get("patch")).values():
         for name, value in registry.items():
             dependency = _table(name, value, _line_of(text, name))
             if dependency.source != "local":
                 overrides.append((name, dependency.wanted, dependency.line))
-    build = (root.get("package") or {}).get("build")
+    build = table(root.get("package")).get("build")
     return Manifest(
         tuple(found),
         overrides=tuple(overrides),
@@ -267,7 +267,7 @@ def _cargo(root: dict[str, Any], text: str) -> Manifest:
 
 def _cargo_settings(root: dict[str, Any], text: str) -> Iterator[tuple[str, str, int]]:
     for group in ("source", "registries"):
-        for name, value in (root.get(group) or {}).items():
+        for name, value in table(root.get(group)).items():
             address = value.get("registry") or value.get("index") or value.get("replace-with") if isinstance(value, dict) else None
             if address:
                 yield f"{group}.{name}", str(address), _line_of(text, str(address))
