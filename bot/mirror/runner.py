@@ -40,6 +40,7 @@ FLAGS: tuple[str, ...] = (
     "-c", "gc.auto=0",
     "-c", "maintenance.auto=false",
     "-c", "core.bigFileThreshold=8m",
+    "-c", "advice.graftFileDeprecated=false",
 )  # fmt: skip
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")

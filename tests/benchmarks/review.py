@@ -1,9 +1,10 @@
 """How long a review takes beside `git diff-tree -p` of the same range, in the same run: a table, fitted exponents, and a plot.
 
-    python -m tests.benchmarks.review [--mirrors DIR] [--plot FILE]
+    python -m tests.benchmarks.review [--mirrors DIR] [--only NAME …] [--plot FILE]
 
 `--mirrors` is a directory of git directories (`name/repo`, `name.git` or `name`): ranges of about 1, 100 and 3,000 files are taken from each.
-Without it only the made repositories are measured. Every figure is a median of three; what counts are the ratios.
+Without it only the made repositories are measured. The cold figure is the first review of the range in a process that has reviewed before, the
+warm one a median of three more; what counts are the ratios.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bot.mirror.change import find, opened
 from bot.mirror.runner import GitError, command, environment
@@ -36,6 +38,12 @@ class Row:
     review: float
     diff: float
     effects: int
+    cold: float
+    cpu: float
+    """Seconds of computing of a warm review, git's included."""
+    read: int
+    """Bytes of content taken from git by a cold review."""
+    processes: int
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -56,13 +64,39 @@ def measure(git_dir: Path, base: str, head: str, name: str) -> Row:
     def review() -> None:
         with opened(git_dir, base, head, name) as change:
             assessment = assess(change, read_policy(change.tip))
-            found[:] = [assessment.change.files, len(assessment.effects)]
+            objects = change.after.objects  # type: ignore[attr-defined]  # git's trees
+            found[:] = [assessment.change.files, len(assessment.effects), objects.bytes_read]
 
     def diff() -> None:
         subprocess.run(command(git_dir, "diff-tree", "-r", "-p", base, head), env=environment(), stdout=subprocess.DEVNULL, check=True)
 
+    processes = _started()
+    start = time.perf_counter()
+    review()
+    cold, read, processes = time.perf_counter() - start, found[2], _started() - processes
+    used = _computing()
     took = timed(review)
-    return Row(name, found[0], took, timed(diff), found[1])
+    cpu = (_computing() - used) / (ROUNDS + 1)
+    return Row(name, found[0], took, timed(diff), found[1], cold, cpu, read, processes)
+
+
+def _computing() -> float:
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+class _Counted(subprocess.Popen):  # type: ignore[type-arg]  # only counts
+    """A process that is counted."""
+
+    started = 0
+
+    def __init__(self, *words: Any, **more: Any) -> None:
+        type(self).started += 1
+        super().__init__(*words, **more)
+
+
+def _started() -> int:
+    """How many processes this one has started so far."""
+    return _Counted.started
 
 
 def ranges(git_dir: Path) -> Iterator[tuple[str, str]]:
@@ -110,6 +144,41 @@ def made(folder: Path, files: int, changed: int) -> Path:
     return find(folder)
 
 
+def committed(folder: Path, before: Callable[[Path], None], after: Callable[[Path], None]) -> Path:
+    """A repository of two commits: what `before` writes, and what `after` makes of it."""
+    folder.mkdir(parents=True)
+    git = ["git", "-c", "user.name=Robin", "-c", "user.email=robin@example.com", "-C", str(folder)]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    for write, message in ((before, "Start"), (after, "Change")):
+        write(folder)
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-qm", message], check=True)
+    return find(folder)
+
+
+def _modules(folder: Path) -> None:
+    for number in range(3000):
+        path = folder / "old" / f"d{number % 60}" / f"m{number}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"def act{number}() -> int:\n    return {number}\n")
+
+
+def _moved(folder: Path) -> None:
+    (folder / "old").rename(folder / "new")
+
+
+def _lock(version: int) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        packages = ",\n".join(
+            f'    "node_modules/p{n}": {{\n      "version": "{version if n % 40 == 0 else 1}.0.{n}",\n      "resolved": "https://registry.npmjs.org/p{n}/-/p{n}.tgz",\n'
+            f'      "integrity": "sha512-{n:086d}==",\n      "dependencies": {{}}\n    }}'
+            for n in range(21_000)
+        )
+        (folder / "package-lock.json").write_text(f'{{\n  "lockfileVersion": 3,\n  "packages": {{\n{packages}\n  }}\n}}\n')
+
+    return write
+
+
 def exponent(points: Sequence[tuple[float, float]]) -> float:
     """The slope of a line through the points in logarithms: 1 means proportional, 0 means constant."""
     xs, ys = [math.log(x) for x, _ in points], [math.log(y) for _, y in points]
@@ -135,9 +204,13 @@ def plot(rows: Sequence[Row]) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown."""
-    lines = ["| range | files | review ms | git diff ms | ratio | effects |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| range | files | git diff ms | review ms, warm | ratio | cold ms | computing ms | read KiB | processes | effects |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
     lines += [
-        f"| {row.name} | {row.files:,} | {row.review * 1000:.0f} | {row.diff * 1000:.0f} | {row.review / row.diff:.1f} | {row.effects} |"
+        f"| {row.name} | {row.files:,} | {row.diff * 1000:.0f} | {row.review * 1000:.0f} | {row.review / row.diff:.1f} | {row.cold * 1000:.0f} "
+        f"| {row.cpu * 1000:.0f} | {row.read // 1024:,} | {row.processes} | {row.effects} |"
         for row in rows
     ]
     return "\n".join(lines)
@@ -147,12 +220,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mirrors", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these folders of the mirrors")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
+    subprocess.Popen = _Counted  # type: ignore[misc]
     rows: list[Row] = []
     for folder in sorted(options.mirrors.iterdir()) if options.mirrors else ():
         git_dir = next((place for place in (folder / "repo", folder / ".git", folder) if (place / "HEAD").is_file()), None)
-        if git_dir is None:
+        if git_dir is None or (options.only and folder.name not in options.only):
             continue
         try:
             rows += [measure(git_dir, base, head, folder.name) for base, head in ranges(git_dir)]
@@ -161,12 +236,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         by_change = [
             (number, measure(made(Path(place) / f"c{number}", 4000, number), "HEAD~1", "HEAD", f"made, {number} of 4,000 files"))
-            for number in (30, 100, 300, 1000, 3000)
+            for number in (100, 300, 1000, 3000)
         ]
         by_size = [
             (number, measure(made(Path(place) / f"s{number}", number, 10), "HEAD~1", "HEAD", f"made, 10 of {number:,} files"))
-            for number in (300, 1000, 3000, 10000)
+            for number in (1000, 3000, 10_000, 30_000)
         ]
+        made_ranges = (
+            ("3,000 files renamed", committed(Path(place) / "renamed", _modules, _moved)),
+            ("a lock file of 5 MB", committed(Path(place) / "lock", _lock(1), _lock(2))),
+            ("1 of 50,000 files", made(Path(place) / "large", 50_000, 1)),
+        )
+        rows += [measure(git_dir, "HEAD~1", "HEAD", name) for name, git_dir in made_ranges]
     rows += [row for _, row in (*by_change, *by_size)]
     print(table(rows))
     print(
