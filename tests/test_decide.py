@@ -11,7 +11,7 @@ import pytest
 from checks import safeguards
 from checks.assess import NEVER_OVERRIDDEN, assess, decide, exempted, placed
 from checks.detectors.base import Watch, not_analysed
-from checks.evidence import OFFLINE, CheckFact, Evidence, Override
+from checks.evidence import OFFLINE, CheckFact, Evidence, Override, StagedRemoval
 from checks.model import (
     Account,
     Analysis,
@@ -38,7 +38,7 @@ from checks.model import (
 )
 from checks.policy import BUILT_IN, PATH, Exemption, Policy, Source, read_policy
 from checks.risk import risk_of
-from checks.safeguards.base import authentic
+from checks.safeguards.base import authentic, from_checks
 from checks.trees import MemoryTree
 from tests.changes import BASE, HEAD, change_of
 from tests.house import TOPIC
@@ -400,3 +400,132 @@ def test_another_apps_check_is_bound_to_app_and_commit() -> None:
     assert authentic(theirs, Source(app="scanner", check="scan"), HEAD) is None
     assert authentic(replace(theirs, app="github-actions"), Source(check="scan"), HEAD) is not None
     assert authentic(theirs, Source(app="scanner", check="scan"), BASE) is not None
+
+
+# Single safeguards, on values
+
+
+def proven(name: str, one: Effect, evidence: Evidence, policy: Policy = ENFORCED, *others: Effect) -> Status:
+    """What a safeguard makes of the evidence."""
+    prove = safeguards.load(name).from_evidence
+    assert prove is not None
+    return prove(one, assessed(one, *others), evidence, policy).status
+
+
+@pytest.mark.parametrize(
+    ("hours", "asked", "status"),
+    [
+        (23.9, None, Status.MISSING),
+        (24, None, Status.MET),
+        (25, None, Status.MET),
+        (25, 48, Status.MISSING),
+        (48, 48, Status.MET),
+        (0.5, 0, Status.MET),
+    ],
+)
+def test_a_deletion_in_two_steps_takes_its_time(hours: float, asked: int | None, status: Status) -> None:
+    """So many hours since the guard of this very thing went off: a day, or what the policy asks."""
+    one = effect(subject="aws_db_instance.main")
+    policy = Policy(mode="enforce", evidence=(("deletion-staged", (Source(hours=asked),)),)) if asked is not None else ENFORCED
+    when = NOW - datetime.timedelta(hours=hours)
+    removal = StagedRemoval("infra/a.tf", one.subject, "c" * 40, when)
+    evidence = Evidence(connected=True, now=NOW, staged=(removal,))
+    assert proven("deletion-staged", one, evidence, policy) is status
+    newer = StagedRemoval("infra/a.tf", one.subject, "d" * 40, NOW)
+    if asked != 0:
+        assert proven("deletion-staged", one, replace(evidence, staged=(newer, removal)), policy) is Status.MISSING, "the newest counts"
+    other = StagedRemoval("infra/a.tf", "aws_db_instance.other", "c" * 40, when)
+    assert proven("deletion-staged", one, replace(evidence, staged=(other,)), policy) is Status.MISSING
+    assert proven("deletion-staged", one, replace(evidence, staged=None), policy) is Status.UNKNOWN
+
+
+def test_a_guard_and_its_thing_at_once_are_not_two_steps() -> None:
+    """The same subject, a removed protection: failed, whatever history says. Another thing's guard, or another effect of it, does not matter."""
+    one = effect(subject="aws_db_instance.main (3 of them)")
+    staged = safeguards.load("deletion-staged").from_change
+    assert staged is not None
+    guard = effect(Hazard.PROTECTION_REMOVED, subject="aws_db_instance.main deletion_protection")
+    found = staged(one, destroying(), (one, guard))
+    assert found is not None and found.status is Status.FAILED
+    assert staged(one, destroying(), (one, replace(guard, subject="aws_db_instance.other x"))) is None
+    assert staged(one, destroying(), (one, replace(guard, hazard=Hazard.EXPOSURE_WIDENED))) is None
+    known = assessed(one, proofs=(("deletion-staged", one.id, found),))
+    prove = safeguards.load("deletion-staged").from_evidence
+    evidence = Evidence(connected=True, now=NOW, staged=(StagedRemoval("a", one.subject, "c" * 40, NOW - datetime.timedelta(days=9)),))
+    assert prove is not None and prove(one, known, evidence, ENFORCED).status is Status.FAILED
+    elsewhere = assessed(one, proofs=(("state-kept", one.id, found), ("deletion-staged", "0" * 16, found)))
+    assert prove(one, elsewhere, evidence, ENFORCED).status is Status.MET
+
+
+@pytest.mark.parametrize(
+    ("other", "status"),
+    [
+        (effect(Hazard.EXPOSURE_WIDENED, Severity.MODERATE), Status.FAILED),
+        (effect(Hazard.EXPOSURE_WIDENED, Severity.LOW), Status.MET),
+        (effect(subject="b"), Status.MET),
+        (effect(next(hazard for hazard in Hazard if hazard.harmless), Severity.HIGH), Status.MET),
+    ],
+)
+def test_an_isolated_change_has_one_kind_of_danger(other: Effect, status: Status) -> None:
+    """Another hazard of moderate severity or more makes it two changes."""
+    prove = safeguards.load("change-isolated").from_change
+    assert prove is not None
+    found = prove(effect(), destroying(), (effect(), other))
+    assert found is not None and found.status is status
+
+
+def test_an_isolated_change_stays_near() -> None:
+    """A few files elsewhere are allowed, more are not; below the effect's folder any number is."""
+    from checks.safeguards.change_isolated import ELSEWHERE
+
+    prove = safeguards.load("change-isolated").from_change
+    assert prove is not None
+    for number, folder, status in (
+        (ELSEWHERE, "src", Status.MET),
+        (ELSEWHERE + 1, "src", Status.FAILED),
+        (50, "infra/deep", Status.MET),
+        (50, "infra", Status.MET),
+        (50, "infrared", Status.FAILED),
+    ):
+        files = {f"{folder}/{at}.txt": "x\n" for at in range(number)}
+        found = prove(effect(), change_of({}, {"infra/a.tf": DATABASE, **files}), (effect(),))
+        assert found is not None and found.status is status, (number, folder)
+    found = prove(
+        effect(path="a.tf"), change_of({}, {"a.tf": DATABASE, **{f"src/{at}.txt": "x\n" for at in range(50)}}), (effect(path="a.tf"),)
+    )
+    assert found is not None and found.status is Status.MET
+
+
+OTHER = replace(SOURCE, check="other")
+
+
+@pytest.mark.parametrize(
+    ("checks", "sources", "status"),
+    [
+        ((CHECK,), (SOURCE,), Status.MET),
+        ((), (SOURCE,), Status.MISSING),
+        ((CHECK,), (), Status.MISSING),
+        ((replace(CHECK, conclusion=None),), (SOURCE,), Status.MISSING),
+        ((CHECK, replace(CHECK, conclusion=None)), (SOURCE,), Status.MISSING),
+        ((CHECK, replace(CHECK, conclusion="failure")), (SOURCE,), Status.FAILED),
+        ((replace(CHECK, conclusion="failure"), CHECK), (SOURCE,), Status.FAILED),
+        ((replace(CHECK, conclusion=None), replace(CHECK, conclusion="skipped")), (SOURCE,), Status.FAILED),
+        ((replace(CHECK, latest=False),), (SOURCE,), Status.FAILED),
+        ((replace(CHECK, latest=False, conclusion="failure"), CHECK), (SOURCE,), Status.MET),
+        ((replace(CHECK, name="other"),), (SOURCE,), Status.MISSING),
+        ((replace(CHECK, name="other"),), (SOURCE, OTHER), Status.MET),
+        ((replace(CHECK, app="mine"),), (SOURCE,), Status.FAILED),
+        ((replace(CHECK, app="mine"), CHECK), (SOURCE,), Status.MET),
+        ((CHECK,), (replace(SOURCE, check=None),), Status.MET),
+        ((replace(CHECK, app="mine", workflow=None),), (replace(SOURCE, check=None),), Status.MISSING),
+        ((CHECK,), (replace(SOURCE, app=None),), Status.MET),
+    ],
+)  # fmt: skip
+def test_what_checks_prove(checks: tuple[CheckFact, ...], sources: tuple[Source, ...], status: Status) -> None:
+    """Exactly success, of the right one, with nothing worse beside it."""
+    policy = Policy(mode="enforce", evidence=(("tests", sources),))
+    found = from_checks("tests", assessed(effect()), Evidence(connected=True, now=NOW, checks=checks), policy)
+    assert found[1].status is status and (found[0] is not None) >= (status is Status.MET)
+    assert from_checks("tests", assessed(effect()), replace(OFFLINE, checks=checks), policy)[1].status is Status.UNKNOWN
+    default = from_checks("other", assessed(effect()), Evidence(connected=True, now=NOW, checks=checks), policy, sources)[1].status
+    assert default is status
