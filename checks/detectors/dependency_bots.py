@@ -106,23 +106,9 @@ def _side(data: bytes | None, path: str) -> tuple[_Settings | None, Unreadable |
         if kind == "Dependabot":
             root = one_yaml(data, path)
             return (_dependabot(root) if root is not None else None), None
-        return _renovate(_json5(data, path)), None
+        return _renovate(json_node(data, path)), None
     except Unreadable as unreadable:
         return None, unreadable
-
-
-def _json5(data: bytes, path: str) -> Node:
-    try:
-        return json_node(data, path)
-    except Unreadable:
-        if not path.endswith(("5", "rc")):
-            raise
-        # JSON5 without its comments is YAML's flow style, but for what no setting needs.
-        plain = re.sub(rb"(?m)(^|[\s,{\[])//.*$", rb"\1", data).replace(b"\t", b"  ")
-        node = one_yaml(plain, path)
-        if node is None:
-            raise
-        return node
 
 
 def _moved(change: Change, file: FileChange, kind: str) -> _Settings | None:

@@ -310,6 +310,8 @@ def _merged(pairs: list[tuple[Node, Node]], path: str) -> list[tuple[Node, Node]
 
 
 _SPACE = re.compile(r"(?:[ \t\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_SINGLE = re.compile(r"'((?:[^'\\\n]|\\.)*)'", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_$][\w$]*")
 _LITERAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity")
 
 
@@ -335,6 +337,7 @@ class _Json:
 
     def __init__(self, text: str, path: str) -> None:
         self.text, self.path, self.count = text, path, 0
+        self.loose = path.endswith((".json5", "renovaterc"))  # JSON5: names without quotes, strings between single ones (spec.json5.org)
         self.starts: list[int] = [0]
         self.starts.extend(match.end() for match in re.finditer("\n", text))
 
@@ -366,7 +369,7 @@ class _Json:
             return self.map(at, depth)
         if head == "[":
             return self.list(at, depth)
-        if head == '"':
+        if head == '"' or (self.loose and head == "'"):
             value, end = self.string(at)
             return Node(line=self.line(at), text=value, plain=False), end
         match = _LITERAL.match(self.text, at)
@@ -375,6 +378,11 @@ class _Json:
         return Node(line=self.line(at), text=match.group()), match.end()
 
     def string(self, at: int) -> tuple[str, int]:
+        if self.text[at] == "'":
+            single = _SINGLE.match(self.text, at)
+            if single is None:
+                raise self.fail("a string does not end", at)
+            return re.sub(r"\\(.)", r"\1", single[1], flags=re.DOTALL), single.end()
         try:
             value, end = scanstring(self.text, at + 1, False)
             return str(value), int(end)
@@ -395,9 +403,10 @@ class _Json:
         seen: set[str] = set()
         at = self.space(start + 1)
         while self.text[at : at + 1] != "}":
-            if self.text[at : at + 1] != '"':
+            bare = _NAME.match(self.text, at) if self.loose else None
+            if bare is None and self.text[at : at + 1] != '"' and not (self.loose and self.text[at : at + 1] == "'"):
                 raise self.fail("a key is missing", at)
-            name, end = self.string(at)
+            name, end = (bare[0], bare.end()) if bare else self.string(at)
             if name in seen:
                 raise self.fail(f"the key “{name[:60]}” stands twice in one map, and readers differ in which one counts", at)
             seen.add(name)
