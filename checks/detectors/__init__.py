@@ -165,6 +165,16 @@ REGISTER: dict[str, tuple[str, ...]] = {
         "*crontab*",
         "**/cron.d/*",
     ),
+    "firewall_rules": (
+        "*ip{,6}tables*",
+        "**/iptables/**",
+        "*rules.v{4,6}{,.j2,.tpl}",
+        "*.nft{,.j2,.tpl}",
+        "*nftables*.conf*",
+        "**/nftables.d/*",
+        "**/ufw/*.rules*",
+        "**/default/ufw",
+    ),
     "dockerfile": ("{Dockerfile,Containerfile}", "{Dockerfile,Containerfile}.*", "*.{dockerfile,containerfile}"),
     "api_contracts": (
         "*.{proto,graphql,graphqls,gql}",
