@@ -54,6 +54,7 @@ mutants: develop ## Change the decision a little, function by function, and see 
 
 bench: develop ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
 	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))
+	$(RUN)/python -m tests.benchmarks.domains $(if $(MIRRORS),--mirrors $(MIRRORS))
 
 serve: install ## Start the App on this machine
 	$(RUN)/interlock serve
