@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from bot import logs, metrics, traces
 from bot.github.client import Api
 from bot.inbox import Inbox
 from bot.mirror.mirrors import Mirrors
 from bot.pages.site import Site
 from bot.pages.web import Headers
 from bot.pipeline import Tools
+from bot.rounds import Inner, Rounds
 from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Store, open_store
@@ -29,6 +32,8 @@ from bot.worker import Workers
 logger = logging.getLogger("interlock")
 
 
+ROOM = 64 << 20
+"""Bytes that must be left on the disk for deliveries to be taken."""
 DOOR = 5
 """Seconds that a request may still take when the server is told to stop. With `worker.GRACE` this is less than what a supervisor waits."""
 
@@ -42,6 +47,7 @@ class App:
         self.store: Store = open_store(settings.data, settings.database_url)
         self.tools: Tools | None = None
         self.workers: Workers | None = None
+        self._rounds: Rounds | None = None
         self._inbox: Inbox | None = None
         self._api: Api | None = None
         self._sandbox: Sandbox | None = None
@@ -95,6 +101,8 @@ class App:
         if self._looks:
             self.workers = Workers(self.tools, settings.workers)
             self.workers.start()
+            self._rounds = Rounds(self.tools, settings.retention)
+            self._rounds.start()
         self._inbox = Inbox(self.store, self._stored)
         self._webhook = Webhook(settings.credentials.webhook_secrets, self._inbox)
 
@@ -106,6 +114,8 @@ class App:
         self._webhook = Webhook((), None, ("a server that is not stopping",))
         if self._inbox is not None:
             self._inbox.close()
+        if self._rounds is not None:
+            await self._rounds.stop()
         if self.workers is not None:
             await self.workers.stop()
         if self._sandbox is not None:
@@ -119,12 +129,24 @@ class App:
 
     async def _ready(self, _: Request) -> Response:
         """Deliveries would be taken."""
+        fine, text = await asyncio.to_thread(self.ready)
+        return PlainTextResponse(text + "\n", 200 if fine else 503)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether deliveries would be taken, and why not: the credentials stand, the database takes a write, the disk has room."""
         if self.settings.credentials is None:
-            return PlainTextResponse("not ready: set " + ", ".join(self.settings.missing) + "\n", 503)
-        if self._inbox is None:
-            return PlainTextResponse("not ready: starting\n", 503)
-        waiting = self.store.waiting()
-        return PlainTextResponse(f"ready: {waiting['waiting']:.0f} waiting, {waiting['taken']:.0f} taken, {waiting['dead']:.0f} dead\n")
+            return False, "not ready: set " + ", ".join(self.settings.missing)
+        if self._inbox is None and self.workers is None:
+            return False, "not ready: starting"
+        try:
+            self.store.remember("ready", True)
+            waiting = self.store.waiting()
+        except Exception as error:  # noqa: BLE001 - whatever it is, deliveries would not be stored
+            return False, f"not ready: the database takes no write ({type(error).__name__})"
+        free = shutil.disk_usage(self.settings.data).free
+        if free < ROOM:
+            return False, f"not ready: {free >> 20} MiB are left on the disk of {self.settings.data}"
+        return True, f"ready: {waiting['waiting']:.0f} waiting, {waiting['taken']:.0f} taken, {waiting['dead']:.0f} dead"
 
     async def look(self, stop: asyncio.Event) -> None:
         """Look at what other processes store, without a door of its own, until `stop`."""
@@ -138,7 +160,7 @@ class App:
 
 def work(settings: Settings) -> None:
     """Run workers alone until this process is told to stop."""
-    _log()
+    logs.configure(settings.log)
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -146,14 +168,30 @@ def work(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         app = App(settings)
         print(f"interlock: {settings.workers} workers on {app.store.place}", file=sys.stderr, flush=True)
-        await app.look(stop)
+        with _seen_from_outside(app):
+            await app.look(stop)
 
     asyncio.run(main())
 
 
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+@contextlib.contextmanager
+def _seen_from_outside(app: App) -> Iterator[None]:
+    """Logs, traces and the inner door, as the settings say. Raises `NoTraces`."""
+    settings = app.settings
+    if settings.traces:
+        traces.configure(settings.traces)
+    metrics.observe_queue(app.store.waiting)
+    inner = None
+    if settings.metrics:
+        try:
+            inner = Inner(settings.metrics, app.ready)
+        except OSError as error:
+            logger.error("no metrics: %s cannot be listened on (%s); set INTERLOCK_METRICS", settings.metrics, error.strerror)
+    try:
+        yield
+    finally:
+        if inner is not None:
+            inner.close()
 
 
 def serve(settings: Settings, host: str, port: int, looks: bool = True) -> None:
@@ -162,7 +200,7 @@ def serve(settings: Settings, host: str, port: int, looks: bool = True) -> None:
 
     from bot.protocol import Guarded
 
-    _log()
+    logs.configure(settings.log)
     app = App(settings, looks)
     invitation = app.site.setup.invite()
     if invitation:
@@ -171,13 +209,14 @@ def serve(settings: Settings, host: str, port: int, looks: bool = True) -> None:
             file=sys.stderr,
             flush=True,
         )
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DOOR,
-        http=Guarded,
-    )
+    with _seen_from_outside(app):
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DOOR,
+            http=Guarded,
+        )

@@ -351,6 +351,40 @@ def _doctor(options: argparse.Namespace) -> int:
     return PASS if fine else BLOCKED
 
 
+def _sweep(_: argparse.Namespace) -> int:
+    import asyncio
+
+    from bot.github.client import ApiError
+    from bot.settings import SettingsError, read_settings
+    from bot.sweep import by_hand
+
+    try:
+        print(asyncio.run(by_hand(read_settings())))
+    except (ApiError, SettingsError) as error:
+        raise Refused(str(error)) from None
+    return PASS
+
+
+def _records_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("verb", choices=("verify", "export"), help="verify: the chain of digests; export: JSON lines")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data directory (default: INTERLOCK_DATA, or var)")
+
+
+def _records(options: argparse.Namespace) -> int:
+    from bot.records import exported, verify
+    from bot.replay import opened
+
+    with opened(options.data) as store:
+        if options.verb == "export":
+            for line in exported(store):
+                print(line)
+            return PASS
+        wrong = verify(store)
+        count = sum(1 for _ in store.every_record())
+    print("\n".join(wrong) if wrong else f"{count} records, each as it was written")
+    return BLOCKED if wrong else PASS
+
+
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="leave the server and the stand-in running at the end")
 
@@ -423,6 +457,20 @@ COMMANDS: tuple[Command, ...] = (
         _doctor,
     ),
     Command("replay", "compute a recorded review again and compare", ("interlock replay 3f2a",), _replay_arguments, _replay),
+    Command(
+        "sweep",
+        "ask GitHub again for deliveries that did not come in, and find pull requests without a check",
+        ("interlock sweep",),
+        _no_arguments,
+        _sweep,
+    ),
+    Command(
+        "records",
+        "verify the chain of recorded verdicts, or export them",
+        ("interlock records verify", "interlock records export --data /var/lib/interlock"),
+        _records_arguments,
+        _records,
+    ),
     Command(
         "demo",
         "watch the pull request that caused an outage being stopped",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
@@ -95,3 +96,9 @@ def exposition() -> bytes:
     from prometheus_client import generate_latest
 
     return generate_latest(REGISTRY)
+
+
+def count_files(analysis: Any) -> None:
+    """Count the files of an assessment by whether they were read."""
+    PARSER_RESULT.labels(parser="all", result="read").inc(analysis.analysed)
+    PARSER_RESULT.labels(parser="all", result="not_analysed").inc(len(analysis.not_analysed))

@@ -16,6 +16,7 @@ from bot.evidence import gather
 from bot.evidence.overrides import overrides_of
 from bot.github.client import Api, ApiError, RateLimited, Repository
 from bot.looks.seen import Seen, present_head, pulls_of, remember_head, remember_seen, remember_verdict, seen
+from bot.metrics import GIT, SANDBOX_KILLS, VERDICT, count_files, timed
 from bot.mirror.change import Range, RepositoryError, change, merge_base
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.objects import GitTree, Objects
@@ -24,6 +25,7 @@ from bot.organisation import Unavailable, organisation_policy
 from bot.publish import Publisher, gate_name
 from bot.sandbox import Sandbox, SandboxError
 from bot.store import Store, Work
+from bot.traces import step
 from bot.triggers import mark_of, pull_mark
 from checks.assess import ENGINE, assess, decide
 from checks.evidence import BranchRules, Evidence, Override
@@ -117,7 +119,8 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
     present = await repository.ask("pull", number=number)
     if str(present["head"]["sha"]) != head or str(present["base"]["ref"]) != base_ref or present.get("state") != "open":
         raise NotNow(f"#{number} moved while it was looked at")
-    await _publish(work, tools, publisher, outcome, number, [str(label.get("name")) for label in present.get("labels") or []])
+    with step("publish"):
+        await _publish(work, tools, publisher, outcome, number, [str(label.get("name")) for label in present.get("labels") or []])
     report = outcome.report
     stands = Seen(head, base_ref, report.verdict.state.value, bool(report.requirements), str(answer.get("updated_at") or ""), tools.clock())
     _look_at_others(work, tools, remember_seen(tools.store, work.repository, number, stands))
@@ -151,16 +154,20 @@ async def judge(work: Work, tools: Tools, repository: Repository, place: Place) 
     """Open, configure, assess, gather, decide and record."""
     token = await repository.token()
     address = f"{tools.github_url}/{repository.full_name}.git"
-    git_dir = await asyncio.to_thread(tools.mirrors.fetch, place.repository_id, address, token, place.refs)
+    with step("fetch"), timed(GIT, op="fetch"):
+        git_dir = await asyncio.to_thread(tools.mirrors.fetch, place.repository_id, address, token, place.refs)
     with Objects(git_dir, lambda oids: tools.mirrors.bring(place.repository_id, address, token, oids)) as objects:
-        span = await asyncio.to_thread(place.span, objects)
-        opened = await asyncio.to_thread(change, objects, span, repository.full_name, place.pull)
-        await asyncio.to_thread(bring_neighbours, opened)
+        with step("open"):
+            span = await asyncio.to_thread(place.span, objects)
+            opened = await asyncio.to_thread(change, objects, span, repository.full_name, place.pull)
+            await asyncio.to_thread(bring_neighbours, opened)
         policy = await policy_at(tools, work.installation, repository, place.base_ref, GitTree(objects, span.base))
-        assessment = await asyncio.to_thread(_assessment, tools, opened, policy)
+        with step("assess"):
+            assessment = await asyncio.to_thread(_assessment, tools, opened, policy)
         now = datetime.datetime.fromtimestamp(tools.clock(), datetime.UTC)
         gate = gate_name(place.base_ref)
-        evidence = await gather(assessment, opened, objects, policy, repository, place.base_ref, gate, tools.api.app_id, now)
+        with step("gather"):
+            evidence = await gather(assessment, opened, objects, policy, repository, place.base_ref, gate, tools.api.app_id, now)
         evidence = replace(evidence, overrides=await asyncio.to_thread(place.overrides, objects))
     number = place.pull.number if place.pull else 0
     tried = kept.proposed(tools.store, repository.full_name, number, place.head) or ()
@@ -181,7 +188,10 @@ async def judge(work: Work, tools: Tools, repository: Repository, place: Place) 
         assessment,
         group=place.group,
     )
-    record = await asyncio.to_thread(records.append, tools.store, inputs, report, place.base_ref, tools.clock(), work)
+    with step("record"):
+        record = await asyncio.to_thread(records.append, tools.store, inputs, report, place.base_ref, tools.clock(), work)
+    VERDICT.labels(state=report.verdict.state.value).inc()
+    count_files(assessment.analysis)
     if policy.digest.startswith("sha256:"):
         tools.store.remember(f"policy/{repository.full_name}/{place.base_ref}", True)
     edits = any(PATH in (file.path, file.base_path) for file in opened.files)
@@ -246,6 +256,7 @@ def _assessment(tools: Tools, opened: Change, policy: Policy) -> Assessment:
     kills = tools.sandbox.kills if tools.sandbox else 0
     assessment = tools.sandbox.assess(opened, policy) if tools.sandbox else assess(opened, policy)
     if tools.sandbox and tools.sandbox.kills != kills:
+        SANDBOX_KILLS.labels(reason="bound").inc(tools.sandbox.kills - kills)
         # A worker ended early, perhaps because the machine was busy: the next look tries again.
         return assessment
     tools.store.keep_assessment(key, codec.dump(assessment))

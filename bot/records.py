@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot import codec
@@ -18,6 +18,8 @@ from checks.evidence import Evidence
 from checks.model import Assessment, Pull, Report
 from checks.policy import Policy
 from checks.risk import percentile
+
+RECORD = ("id", "made", "repository", "pull", "base_ref", "head", "state", "score", "inputs", "report", "previous", "digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,15 @@ def verify(store: Store) -> list[str]:
             wrong.append(f"a record before {record.id} is missing or was put in")
         previous = record.digest
     return wrong
+
+
+def exported(store: Store) -> Iterator[str]:
+    """Every record as one line of JSON, in the order they were made; one past its retention holds digests in place of its texts."""
+    for record in store.every_record():
+        values = {name: getattr(record, name) for name in RECORD}
+        for name in ("inputs", "report"):
+            values[name] = json.loads(values[name]) if values[name].startswith("{") else values[name]
+        yield json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
 def with_gate(report: Report, gate: tuple[str, ...]) -> Report:

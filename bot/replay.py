@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,18 @@ def open_kept(directory: Path, database_url: str = "") -> Store:
     if not database_url and not database.is_file():
         raise RepositoryError(f"there is no database at {database}; name the server's data directory with --data DIR")
     return open_store(directory, database_url)
+
+
+@contextlib.contextmanager
+def opened(data: Path | None) -> Iterator[Store]:
+    """The database that the settings name, for as long as the body runs. Raises `RepositoryError`, `NoDriver`."""
+    from bot.settings import database_address
+
+    store = open_kept(data or Path(os.environ.get("INTERLOCK_DATA", "var")), database_address())
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def replay_review(data: Path | None, review: str, database_url: str = "") -> Answer:

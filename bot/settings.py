@@ -40,6 +40,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("INTERLOCK_WORKERS", "2", "Reviews at the same time in this process"),
     Setting("INTERLOCK_MIRROR_QUOTA", "20", "GiB that the mirrors may take"),
     Setting("INTERLOCK_PAST", "500", "Steps of each repository's history that are replayed once, so that a score can be compared; 0: none"),
+    Setting("INTERLOCK_METRICS", "127.0.0.1:9464", "Address of /metrics, /livez and /readyz, apart from the door; `off` for none"),
+    Setting("INTERLOCK_LOG", "json", "`json` or `text`"),
+    Setting("INTERLOCK_TRACES", "", "A collector for OpenTelemetry traces (http://…:4318); needs the extra `otel`"),
+    Setting("INTERLOCK_RETENTION", "0", "Days after which a record keeps only its digests; 0 keeps all of it for ever"),
     Setting("INTERLOCK_WRITE_SECONDS", "1", "Seconds between two writes to GitHub for one installation; 0 for a server without limits"),
 )
 
@@ -85,6 +89,12 @@ class Settings:
     stored: bool = False
     """Whether the credentials are those that the setup page stored."""
     database_url: str = field(default="", repr=False)
+    metrics: str = ""
+    """host:port of the inner door; empty for none."""
+    log: str = "text"
+    traces: str = ""
+    retention: float = 0.0
+    """Seconds that records are kept whole; 0 for ever."""
     write_seconds: float = 1.0
     """Seconds between two writes to GitHub for one installation."""
     past: int = 0
@@ -118,6 +128,10 @@ def read_settings(environment: MutableMapping[str, str] | None = None) -> Settin
         behind_proxy=_behind_proxy(values["INTERLOCK_PRIVATE"]),
         stored=stored and credentials is not None,
         database_url=_database(values["INTERLOCK_DATABASE_URL"]),
+        metrics=_inner(values["INTERLOCK_METRICS"]),
+        log=_log(values["INTERLOCK_LOG"]),
+        traces=_address("INTERLOCK_TRACES", values["INTERLOCK_TRACES"]) if values["INTERLOCK_TRACES"] else "",
+        retention=_number("INTERLOCK_RETENTION", values["INTERLOCK_RETENTION"], 0, 36500) * 86400.0,
         write_seconds=float(_number("INTERLOCK_WRITE_SECONDS", values["INTERLOCK_WRITE_SECONDS"], 0, 60)),
         past=_number("INTERLOCK_PAST", values["INTERLOCK_PAST"], 0, 10_000),
     )
@@ -199,6 +213,21 @@ def _address(name: str, value: str) -> str:
 def _database(value: str) -> str:
     if value and urlsplit(value).scheme not in ("postgresql", "postgres"):
         raise SettingsError("INTERLOCK_DATABASE_URL is an address such as postgresql://interlock@db.example.com/interlock")
+    return value
+
+
+def _inner(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if value == "off":
+        return ""
+    if not (host and colon and port.isdigit() and int(port) < 65536):
+        raise SettingsError(f"INTERLOCK_METRICS is an address such as 127.0.0.1:9464, or off; it is {value[:60]!r}")
+    return value
+
+
+def _log(value: str) -> str:
+    if value not in ("json", "text"):
+        raise SettingsError(f"INTERLOCK_LOG is json or text; it is {value[:20]!r}")
     return value
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from bot.github.client import ApiError
 from bot.metrics import LAST_SWEEP, REDELIVERED
 from bot.pipeline import Tools
+from bot.settings import Settings, SettingsError
 from bot.store import Mark, Work
 from bot.triggers import installation_mark, mark_of
 
@@ -69,6 +70,24 @@ def due(tools: Tools) -> bool:
     """Whether it is time for a sweep."""
     kept = tools.store.fact("sweep/state") or {}
     return tools.clock() - float(kept.get("at", 0.0)) >= EVERY
+
+
+async def by_hand(settings: Settings) -> str:
+    """One whole sweep from the command line; what it marks is looked at by the servers that run. Raises `ApiError`."""
+    from bot.github.client import Api
+    from bot.mirror.mirrors import Mirrors
+    from bot.store import open_store
+
+    if settings.credentials is None:
+        raise SettingsError("set " + ", ".join(settings.missing))
+    store = open_store(settings.data, settings.database_url)
+    api = Api(settings.credentials, settings.api_url, write_seconds=settings.write_seconds)
+    try:
+        tools = Tools(api, Mirrors(settings.data / "mirrors", settings.mirror_quota), store, settings.github_url, settings.public_url)
+        return (await sweep(tools, everything=True)).sentence
+    finally:
+        await api.close()
+        store.close()
 
 
 async def look_at_deliveries(work: Work, tools: Tools) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bot import logs
 from bot.store import Mark
 
 
@@ -151,7 +152,9 @@ def triggers(event: str, payload: Payload, app_id: int) -> tuple[Mark, ...]:
 
 
 def mark_of(repository: str, installation: int, kind: str, name: str, delay: float = 0.0, **values: object) -> Mark:
-    """What is to be looked at, under the key that all events about it share."""
+    """What is to be looked at, under the key that all events about it share; it names the delivery it is for, so that the log can."""
+    if logs.delivery():
+        values = {"delivery": logs.delivery(), **values}
     return Mark(f"{repository}/{kind}/{name}", repository, installation, kind, json.dumps(values, sort_keys=True), delay)
 
 

@@ -17,10 +17,14 @@ from typing import Any
 import zstandard
 
 from bot.inbox import Inbox, InboxFull
+from bot.metrics import WEBHOOK, WEBHOOK_ACK
 from bot.store import Delivery
+from bot.triggers import EVENTS
 
 BODY = 25 << 20
 """Bytes of a payload: GitHub sends no larger one (docs.github.com/webhooks/webhook-events-and-payloads, "Payload cap")."""
+NAMED = frozenset({*EVENTS, "ping"})
+"""Events that are counted by their name."""
 SECONDS = 10.0
 """How long a body may take to come in."""
 
@@ -48,11 +52,17 @@ class Webhook:
         self._secrets, self._inbox, self._missing = tuple(secrets), inbox, tuple(missing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        named = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-github-event"), "")
+        event = named if named in NAMED else "other"
         try:
             await self._accept(scope, receive)
         except Refusal as refusal:
+            WEBHOOK.labels(event=event, result=str(refusal.status)).inc()
             await _answer(send, refusal.status, refusal.why)
         else:
+            WEBHOOK.labels(event=event, result="202").inc()
+            WEBHOOK_ACK.observe(time.perf_counter() - started)
             await _answer(send, 202, "stored")
 
     async def _accept(self, scope: Scope, receive: Receive) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import zstandard
 
-from bot import due
+from bot import due, logs
 from bot.commands import look_at_comment
 from bot.commands.buttons import look_at_button
 from bot.github.client import ApiError, RateLimited
@@ -27,6 +27,7 @@ from bot.past import begin, begin_proposed, look_at_past, look_at_proposed
 from bot.pipeline import NotNow, Tools, look_at_commit, look_at_pull, tell_failure
 from bot.store import LostLease, Work
 from bot.sweep import look_at_deliveries
+from bot.traces import span
 from bot.triggers import BadPayload, read, triggers
 from bot.webhook import BODY
 
@@ -136,7 +137,8 @@ class Workers:
                 store.read_delivery(delivery.guid, (), note=str(error)[:200])
                 continue
             try:
-                marks = tuple(mark for mark in triggers(delivery.event, payload, self._tools.api.app_id) if concerns(store, mark))
+                with logs.about(delivery=delivery.guid):
+                    marks = tuple(mark for mark in triggers(delivery.event, payload, self._tools.api.app_id) if concerns(store, mark))
             except Exception:
                 # One that is not understood stays noted, and never keeps the others from being read.
                 logger.exception("delivery %s (%s) was not understood", delivery.guid, delivery.event)
@@ -158,7 +160,9 @@ class Workers:
             return False
         self._busy += 1
         try:
-            await self._do(work)
+            with logs.about(delivery=work.payload.get("delivery"), work=work.key), span("interlock.work", kind=work.kind):
+                logger.info("%s is looked at (try %d)", work.key, work.attempts)
+                await self._do(work)
         except Exception:
             # Not even its failure could be stored: the lease ends by itself, and somebody takes it then.
             logger.exception("%s was left to its lease", work.key)

@@ -35,6 +35,7 @@ NOT_GITHUB = re.compile(r"/_blobs/.*|/login/oauth/.*|(/organizations/[^/]+)?/set
 UNDOCUMENTED = {
     "environments[].can_admins_bypass": "sent since environments can be closed to administrators; clients such as go-github read it",
     "can_admins_bypass": "the same, of one environment",
+    "[].permissions.merge_queues": "a permission of Apps that the document knows elsewhere and leaves out of this list",
     "check_suite.app.permissions.merge_queues": "a permission of Apps that the document knows elsewhere and leaves out of this list",
     "workflow_run.display_title": "described for the events requested and completed, left out for in_progress",
 }

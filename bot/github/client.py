@@ -26,6 +26,7 @@ from githubkit.exception import AuthExpiredError, GitHubException, RequestFailed
 
 from bot.github.calls import CALLS
 from bot.github.limits import Budget
+from bot.metrics import GITHUB_ERRORS, GITHUB_REQUESTS, code
 from bot.settings import Credentials
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
@@ -200,6 +201,7 @@ class Api:
                 )
                 budget.told(response.headers)
                 budget.answered()
+                GITHUB_REQUESTS.labels(status=str(response.status_code)[:1] + "xx" if response.status_code != 304 else "304").inc()
                 return self._known(key, kept, response) if what.method == "GET" else response
             except RequestFailed as failure:
                 error = self._refused(call, failure.response.raw_response, budget)
@@ -207,6 +209,7 @@ class Api:
                 error = ApiError(call, 0, type(failure.__cause__ or failure).__name__)
                 if isinstance(failure, AuthExpiredError):
                     error = ApiError(call, 401, "the token expired")
+            GITHUB_ERRORS.labels(code=code(error.status)).inc()
             again = what.method in ("GET", "DELETE") and (error.status in (0, 500, 502, 503, 504))
             if isinstance(error, RateLimited) and error.seconds <= PATIENCE and attempt < TRIES:
                 continue

@@ -26,7 +26,7 @@ FILES = 300
 """Files that a comparison lists: docs.github.com/rest/commits/commits ("Compare two commits")."""
 ESCAPES = 200
 """Ways round the gate that are remembered of a repository."""
-AT_ONCE, APART = 60, 9.0
+AT_ONCE, APART = 60, 4.5
 """Pull requests that are looked at again at once, and seconds between the others, so that one push never takes a whole hour's requests."""
 
 

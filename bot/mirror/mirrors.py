@@ -123,6 +123,10 @@ class Mirrors:
                 f"git {next(word for word in words if word in ('init', 'fetch'))} failed: {_last_line(str(error.stderr))}"
             ) from None
 
+    def size(self) -> int:
+        """Bytes that all mirrors take."""
+        return sum(file.stat().st_size for file in self._directory.rglob("*") if file.is_file())
+
     def evict(self) -> int:
         """Remove the mirrors used longest ago until all fit the quota, the newest never; how many went."""
         sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in self._directory.glob("*.git")}
