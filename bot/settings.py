@@ -40,9 +40,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("INTERLOCK_WORKERS", "2", "Reviews at the same time in this process"),
     Setting("INTERLOCK_MIRROR_QUOTA", "20", "GiB that the mirrors may take"),
     Setting("INTERLOCK_PAST", "500", "Steps of each repository's history that are replayed once, so that a score can be compared; 0: none"),
-    Setting("INTERLOCK_METRICS", "127.0.0.1:9464", "Address of /metrics, /livez and /readyz, apart from the door; `off` for none"),
+    Setting("INTERLOCK_METRICS", "127.0.0.1:9464", "Address of `/metrics`, `/livez` and `/readyz`, apart from the door; `off` for none"),
     Setting("INTERLOCK_LOG", "json", "`json` or `text`"),
-    Setting("INTERLOCK_TRACES", "", "A collector for OpenTelemetry traces (http://…:4318); needs the extra `otel`"),
+    Setting("INTERLOCK_TRACES", "", "A collector for OpenTelemetry traces (`http://…:4318`); needs the extra `otel`"),
     Setting("INTERLOCK_RETENTION", "0", "Days after which a record keeps only its digests; 0 keeps all of it for ever"),
     Setting("INTERLOCK_WRITE_SECONDS", "1", "Seconds between two writes to GitHub for one installation; 0 for a server without limits"),
 )
