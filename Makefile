@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
+.PHONY: help bench load door endtoend fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -55,6 +55,15 @@ mutants: develop ## Change the decision a little, function by function, and see 
 bench: develop ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
 	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))
 	$(RUN)/python -m tests.benchmarks.domains $(if $(MIRRORS),--mirrors $(MIRRORS))
+
+load: develop ## A large organisation's day against the stand-in: lag, memory, requests (ARGS="--postgres")
+	$(RUN)/python -m tests.benchmarks.load $(ARGS)
+
+door: develop ## The front door under 64 connections for two minutes (PROBOT=dir, an npm install of probot, for comparison)
+	PROBOT=$(PROBOT) $(RUN)/python -m tests.benchmarks.door $(ARGS)
+
+endtoend: develop ## Pull requests a second with 1, 2 and 4 workers on both databases
+	$(RUN)/python -m tests.benchmarks.endtoend $(ARGS)
 
 serve: install ## Start the App on this machine
 	$(RUN)/interlock serve

@@ -12,6 +12,8 @@ from bot.store import Delivery, Store
 LINGER = 0.001
 """Seconds a group waits for company before it is committed."""
 GROUP = 512
+PATIENCE = 8.0
+"""Seconds a delivery may wait to be on disk. GitHub gives up after ten (docs.github.com/webhooks, "Respond within 10 seconds") and keeps it then."""
 FULL = 5000
 """Deliveries waiting to be committed above which new ones are refused: GitHub can deliver them again."""
 
@@ -32,7 +34,7 @@ class Inbox:
         self._thread.start()
 
     async def put(self, delivery: Delivery) -> None:
-        """Store one delivery durably. Raises `InboxFull`, or what the database raised."""
+        """Store one delivery durably. Raises `InboxFull`, `TimeoutError` (it may still be stored), or what the database raised."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._wake:
@@ -40,7 +42,7 @@ class Inbox:
                 raise InboxFull
             self._waiting.append((delivery, future, loop))
             self._wake.notify()
-        await future
+        await asyncio.wait_for(future, PATIENCE)
 
     def close(self) -> None:
         """Store what waits, then stop."""

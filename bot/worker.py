@@ -33,7 +33,7 @@ from bot.webhook import BODY
 
 logger = logging.getLogger("interlock.worker")
 
-LEASE = 20.0
+LEASE = 15.0
 """Seconds a lease lasts without being renewed: a dead worker's work is taken over after that, and the few seconds until somebody looks."""
 GRACE = 25.0
 """Seconds that what runs may still take when the server is told to stop; then it is given back."""

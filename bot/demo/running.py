@@ -13,7 +13,7 @@ from bot.settings import Settings
 class Running:
     """A server that runs until `stop`."""
 
-    def __init__(self, settings: Settings, port: int = 0) -> None:
+    def __init__(self, settings: Settings, port: int = 0, looks: bool = True) -> None:
         import uvicorn
 
         from bot.protocol import Guarded
@@ -22,7 +22,7 @@ class Running:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.app = App(settings)
+        self.app = App(settings, looks)
         config = uvicorn.Config(
             self.app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, http=Guarded
         )

@@ -32,7 +32,7 @@ from bot.store.contract import Deed
 logger = logging.getLogger("interlock.worker")
 
 READ, LOOK = "read", "look"
-STALE = timedelta(seconds=20)
+STALE = timedelta(seconds=15)
 """Without a heart-beat for so long, a job's worker is dead and the job another's."""
 SWEEP = 5.0
 """Seconds between two sweeps for what is ready and nobody was woken for."""
