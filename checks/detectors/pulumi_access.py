@@ -58,6 +58,8 @@ GRANTED = Rule(
 _DOCUMENTS = ("policy", "assumeRolePolicy", "assume_role_policy", "inlinePolicy", "inline_policy", "resourcePolicy", "resource_policy")
 """Arguments that hold a policy document (pulumi.com/registry/packages/aws)."""
 _ARNS = ("policyArn", "policy_arn", "managedPolicyArns", "managed_policy_arns", "managedPolicyArn", "managed_policy_arn")
+_SPEAKS = re.compile(rb"[pP]olic|I[aA][mM](?:Member|Binding)|RoleAssignment")
+"""A program without one of these grants nothing that is looked for here."""
 _DEPTH = 40
 
 
@@ -126,7 +128,7 @@ def _compared(old: _Holder | None, new: _Holder) -> Iterator[Effect]:
 
 
 def _read(data: bytes | None, path: str, into: dict[tuple[str, str], _Holder]) -> None:
-    if data is None or not is_program(data):
+    if data is None or not is_program(data) or not _SPEAKS.search(data):
         return
     for value in walk(program(data, path)):
         for call in value.chain if value.kind == "call" else ():
