@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import sys
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from checks import safeguards
 from checks.assess import NEVER_OVERRIDDEN, assess, decide, exempted, placed
 from checks.detectors.base import Watch, not_analysed
-from checks.evidence import OFFLINE, CheckFact, Evidence, Override, StagedRemoval
+from checks.evidence import OFFLINE, CheckFact, DrillFact, Evidence, Override, StagedRemoval
 from checks.model import (
     Account,
     Analysis,
@@ -36,9 +37,12 @@ from checks.model import (
     Status,
     Summary,
 )
+from checks.plans import PlanDigest, Planned
 from checks.policy import BUILT_IN, PATH, Exemption, Policy, Source, read_policy
 from checks.risk import risk_of
 from checks.safeguards.base import authentic, from_checks
+from checks.safeguards.plan_verified import shown_as_kept
+from checks.safeguards.restore_proven import SCHEMA as RESTORE
 from checks.trees import MemoryTree
 from tests.changes import BASE, HEAD, change_of
 from tests.house import TOPIC
@@ -529,3 +533,129 @@ def test_what_checks_prove(checks: tuple[CheckFact, ...], sources: tuple[Source,
     assert from_checks("tests", assessed(effect()), replace(OFFLINE, checks=checks), policy)[1].status is Status.UNKNOWN
     default = from_checks("other", assessed(effect()), Evidence(connected=True, now=NOW, checks=checks), policy, sources)[1].status
     assert default is status
+
+
+DRILL = DrillFact(".github/workflows/drill.yml", "success", NOW - datetime.timedelta(days=30), "schedule", "main")
+DRILLED = Source(workflow=".github/workflows/drill.yml", check="restore", artifact="record")
+RECORD = {"schema": RESTORE, "stores": ["aws_db_instance.main"], "rows": 1, "taken": "2026-11-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, Status.MET),
+        ({"completed": NOW - datetime.timedelta(days=30, minutes=1)}, Status.MISSING),
+        ({"completed": NOW + datetime.timedelta(minutes=14)}, Status.MET),
+        ({"completed": NOW + datetime.timedelta(minutes=15)}, Status.UNKNOWN),
+        ({"completed": None}, Status.MISSING),
+        ({"conclusion": "failure"}, Status.FAILED),
+        ({"conclusion": None}, Status.FAILED),
+        ({"event": "pull_request"}, Status.MISSING),
+        ({"workflow": ".github/workflows/other.yml"}, Status.MISSING),
+        ({"same_repository": False}, Status.MISSING),
+        ({"job": "restore"}, Status.MET),
+        ({"job": "other"}, Status.MISSING),
+    ],
+)
+def test_a_drill_is_recent_finished_and_of_the_branch(change: dict[str, object], status: Status) -> None:
+    """The newest finished run of the workflow and job that the policy names, a success, not older than it allows."""
+    policy = Policy(mode="enforce", evidence=(("restore-proven", (replace(DRILLED, artifact=None),)),))
+    one = effect(subject="aws_db_instance.main")
+    drill = replace(DRILL, **change)  # type: ignore[arg-type]
+    evidence = Evidence(connected=True, now=NOW, drills=(drill,))
+    assert proven("restore-proven", one, evidence, policy) is status
+    older = replace(DRILL, completed=NOW - datetime.timedelta(days=31), conclusion="failure")
+    assert proven("restore-proven", one, replace(evidence, drills=(older, drill)), policy) in (status, Status.FAILED)
+    if status is Status.MET:
+        assert proven("restore-proven", one, replace(evidence, drills=(older, drill)), policy) is Status.MET, "the newest counts"
+    assert proven("restore-proven", one, replace(evidence, drills=None), policy) is Status.UNKNOWN
+    assert proven("restore-proven", one, replace(evidence, connected=False), policy) is Status.UNKNOWN
+    assert proven("restore-proven", one, evidence, ENFORCED) is Status.MISSING
+    short = Policy(mode="enforce", evidence=(("restore-proven", (replace(DRILLED, artifact=None, within_days=7),)),))
+    if drill.completed is not None and drill.completed < NOW and status is Status.MET:
+        assert proven("restore-proven", one, evidence, short) is Status.MISSING
+
+
+@pytest.mark.parametrize(
+    ("record", "status"),
+    [
+        (RECORD, Status.MET),
+        ({**RECORD, "taken": None}, Status.MET),
+        ({**RECORD, "taken": "2026-10-01T00:00:00Z"}, Status.MISSING),
+        ({**RECORD, "taken": "yesterday"}, Status.FAILED),
+        ({**RECORD, "taken": 3}, Status.FAILED),
+        ({**RECORD, "taken": "2026-11-01T00:00:00"}, Status.FAILED),
+        ({**RECORD, "rows": 0}, Status.FAILED),
+        ({**RECORD, "rows": True}, Status.FAILED),
+        ({**RECORD, "rows": "9"}, Status.FAILED),
+        ({**RECORD, "stores": []}, Status.MISSING),
+        ({**RECORD, "stores": ["other", "aws_db_instance.main"]}, Status.MET),
+        ({**RECORD, "stores": ["aws_db_instance.other"]}, Status.MISSING),
+        ({**RECORD, "stores": ["aws_db_instance.main", 1]}, Status.FAILED),
+        ({**RECORD, "stores": "aws_db_instance.main"}, Status.FAILED),
+        ({**RECORD, "stores": ["infra/**"]}, Status.MET),
+        ({**RECORD, "stores": ["live/**"]}, Status.MISSING),
+        ({**RECORD, "schema": "x"}, Status.FAILED),
+        ([], Status.FAILED),
+        (None, Status.MISSING),
+        ("{", Status.FAILED),
+    ],
+)
+def test_what_a_drills_record_must_say(record: object, status: Status) -> None:
+    """Which stores came back, with how much in them, from a backup that is not old."""
+    text = record if isinstance(record, str) else "" if record is None else json.dumps(record)
+    policy = Policy(mode="enforce", evidence=(("restore-proven", (DRILLED,)),))
+    drill = replace(DRILL, completed=NOW, record=text)
+    one = effect(subject="aws_db_instance.main (its storage)")
+    assert proven("restore-proven", one, Evidence(connected=True, now=NOW, drills=(drill,)), policy) is status
+
+
+@pytest.mark.parametrize(
+    ("rows", "addresses", "complete", "kept"),
+    [
+        ((Planned("a.b", "a", "update"),), ("a.b",), True, True),
+        ((Planned("a.b", "a", "update"),), ("a.b",), False, False),
+        ((Planned("a.b", "a", "delete"),), ("a.b",), True, False),
+        ((Planned("a.b", "a", "update"),), ("a.b", "a.c"), True, False),
+        ((Planned("a.b", "a", "update"), Planned("a.c", "a", "delete")), ("a.b", "a.c"), True, False),
+        ((Planned("a.b", "a", "update"),), (), True, False),
+        ((), ("a.b",), True, False),
+        ((Planned("a.new", "a", "update", previous="a.b"),), ("a.b",), True, True),
+    ],
+)
+def test_what_a_plan_shows_as_kept(rows: tuple[Planned, ...], addresses: tuple[str, ...], complete: bool, kept: bool) -> None:
+    """Every address stands in a whole plan, and none is destroyed there."""
+    one = effect(facts=tuple(("address", address) for address in addresses))
+    assert shown_as_kept(one, PlanDigest("terraform", "1.2", rows, complete)) is kept
+
+
+TABLE = effect(facts=(("table", "order_items"),))
+COLUMN = effect(facts=(("table", "orders"), ("column", "unit_price")))
+
+
+@pytest.mark.parametrize(
+    ("one", "before", "after", "status"),
+    [
+        (TABLE, {}, {}, Status.MET),
+        (TABLE, {"app/a.py": "order_items"}, {"app/a.py": "order_items"}, Status.MISSING),
+        (TABLE, {"app/a.py": "class OrderItem:"}, {"app/a.py": "class OrderItem:"}, Status.MISSING),
+        (TABLE, {"app/a.py": "orderItems"}, {"app/a.py": "orderItems"}, Status.MISSING),
+        (TABLE, {"app/a.py": "reorder_items_2"}, {"app/a.py": "reorder_items_2"}, Status.MET),
+        (TABLE, {"docs/a.md": "order_items"}, {"docs/a.md": "order_items"}, Status.MET),
+        (TABLE, {"app/a.py": "order_items"}, {"app/a.py": "x = 1"}, Status.FAILED),
+        (TABLE, {"app/a.py": "order_items"}, {}, Status.FAILED),
+        (COLUMN, {"app/a.py": "unitPrice"}, {"app/a.py": "unitPrice"}, Status.MISSING),
+        (COLUMN, {"app/a.py": "orders"}, {"app/a.py": "orders"}, Status.MET),
+        (effect(facts=(("table", "companies"),)), {"app/a.py": "Company()"}, {"app/a.py": "Company()"}, Status.MISSING),
+        (effect(facts=(("table", "addresses"),)), {"app/a.py": "Address()"}, {"app/a.py": "Address()"}, Status.MISSING),
+        (effect(facts=(("table", "boxes"),)), {"app/a.py": "Box()"}, {"app/a.py": "Box()"}, Status.MISSING),
+        (effect(facts=(("table", 'public."orders"'),)), {"app/a.py": "orders"}, {"app/a.py": "orders"}, Status.MISSING),
+        (effect(), {}, {}, Status.MISSING),
+    ],
+)
+def test_who_still_reads_what_is_dropped(one: Effect, before: dict[str, str], after: dict[str, str], status: Status) -> None:
+    """No source file names it, in no spelling, and none stopped doing so only in this change."""
+    prove = safeguards.load("expand-contract").from_change
+    assert prove is not None
+    found = prove(one, change_of(before, after), (one,))
+    assert found is not None and found.status is status
