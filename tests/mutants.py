@@ -14,6 +14,7 @@ import importlib
 import inspect
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -179,7 +180,13 @@ class _Trial:
             self.status = 2
             return True
         until, killed, survived = time.monotonic() + self.chosen.minutes * 60, 0, 0
-        for number, (place, line, what, function, code) in enumerate(made[self.chosen.first :], self.chosen.first):
+        again = (
+            [int(number) for number in re.findall(r"^survived (\d+)", self.chosen.again.read_text(), re.MULTILINE)]
+            if self.chosen.again
+            else None
+        )
+        for number in range(len(made)) if again is None else again:
+            place, line, what, function, code = made[number]
             if time.monotonic() > until:
                 print(f"stopped before {number}", file=say)
                 break
@@ -218,7 +225,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--only", default="", help="places that begin so")
-    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--again", type=Path, help="what an earlier run printed: only what survived it is tried")
     trial = _Trial(parser.parse_args())
     pytest.main(["--assert=plain", "-p", "no:cacheprovider", "-s", *TESTS], plugins=[trial])
     return trial.status
