@@ -13,7 +13,7 @@ from typing import Any
 from bot import codec, due, merges, records
 from bot.backtest import kept
 from bot.evidence import gather
-from bot.evidence.overrides import overrides_of
+from bot.evidence.overrides import end_overrides, overrides_of
 from bot.github.client import Api, ApiError, RateLimited, Repository
 from bot.looks.seen import Seen, present_head, pulls_of, remember_head, remember_seen, remember_verdict, seen
 from bot.metrics import GIT, SANDBOX_KILLS, VERDICT, count_files, timed
@@ -95,6 +95,7 @@ async def look_at_pull(work: Work, tools: Tools) -> Outcome | None:
         return None
     head, base_ref = str(answer["head"]["sha"]), str(answer["base"]["ref"])
     publisher = Publisher(repository, tools.store, tools.public_url)
+    end_overrides(tools.store, work.repository, number, head)
     tools.store.check(work)
     await publisher.begin(head, base_ref)
     remember_head(tools.store, work.repository, head, number, base_ref)

@@ -15,6 +15,9 @@ OWN = ("./", "$/")
 """How `uses:` names what stands in the same repository: github.blog/changelog/2026-07-30-reference-same-repository-actions-with-self-repository-syntax"""
 
 _PATH = re.compile(r"(?<![\w$/.-])(?:\./)?((?:[\w.-]+/)*[\w.-]*\.(?:sh|bash|py|js|mjs|ts|rb|pl|mk))(?![\w/-])")
+_PLAIN = re.compile(r"(?<![\w$/.-])(?:\./)?((?:\.?[\w-][\w.-]*/)+[\w-]+|(?<=\./)[\w-]+)(?![\w./-])")
+"""A program of the repository without an ending: it stands in a folder, or is called with `./`."""
+_INTO = re.compile(r"(?:\bcd\s+|(?:^|\s)(?:-C|--directory)[\s=]*)[\"']?((?:\./)?[\w.-]+(?:/[\w.-]+)*)")
 _MAKE = re.compile(r"(?:^|[;&|(\s])g?make(?:\s|$)", re.MULTILINE)
 _MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
 
@@ -48,16 +51,24 @@ def named(tree: Tree, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     document = one_yaml(content, path) if content is not None else None
     actions: dict[str, None] = {}
     scripts: dict[str, None] = {}
-    for where, node in document.walk() if document is not None else ():
+    nodes = list(document.walk()) if document is not None else []
+    work = [node.text for where, node in nodes if where and where[-1] == "working-directory" and node.text][:20]
+    for where, node in nodes:
         if not where or not node.text:
             continue
         if where[-1] == "uses" and node.text.startswith(OWN):
             actions[posixpath.normpath(node.text.partition("@")[0][2:])] = None
         elif where[-1] == "run":
-            scripts.update(dict.fromkeys(posixpath.normpath(match[1]) for match in _PATH.finditer(node.text)))
-            if _MAKE.search(node.text):
-                scripts.update(dict.fromkeys(_MAKEFILES))
+            folders = [".", *work, *_folders(node.text)]
+            names = [match[1] for match in (*_PATH.finditer(node.text), *_PLAIN.finditer(node.text))]
+            names += _MAKEFILES if _MAKE.search(node.text) else ()
+            scripts.update(dict.fromkeys(posixpath.normpath(f"{folder}/{name}") for folder in folders for name in names))
     return tuple(actions), tuple(scripts)
+
+
+def _folders(text: str) -> list[str]:
+    """The folders that a script goes into."""
+    return [match[1] for match in _INTO.finditer(text)][:20]
 
 
 def unchanged(base: Tree, head: Tree, path: str) -> bool | None:

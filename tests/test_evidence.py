@@ -68,6 +68,17 @@ PLAN = digest_file(
     ).encode()
 )
 TRIP = json.dumps({"schema": ROUND_TRIP, "start": "0" * 64, "up": "1" * 64, "down": "0" * 64, "again": "1" * 64})
+PLAN_KEPT = digest_file(
+    json.dumps(
+        {
+            "format_version": "1.2",
+            "terraform_version": "1.9.0",
+            "resource_changes": [
+                {"address": "aws_db_instance.main", "type": "aws_db_instance", "change": {"actions": ["update"], "before": {}, "after": {}}}
+            ],
+        }
+    ).encode()
+)
 CONTENT = {"plan-verified": PLAN, "migration-reversed": TRIP, "tests-exercised": ""}
 
 
@@ -488,3 +499,62 @@ def test_what_starts_a_workflow_carries_its_environment(rule: str) -> None:
         if one.rule.startswith("workflow-triggers/")
     ]
     assert found and all(one.fact("job-environment") == "production" for one in found), found
+
+
+def _rolled(name: str, files: dict[str, str], *more: Effect) -> Proof | None:
+    effect = replace(EFFECT, hazard=Hazard.AVAILABILITY_REDUCED, path="apps/shop/k8s/x.yaml", subject="Deployment/shop")
+    return from_change(name, effect, {}, files, (effect, *more))
+
+
+def _bounded(before: str, after: str) -> Proof | None:
+    change = change_of({"infra/live/a.tf": before}, {"infra/live/a.tf": after})
+    effect = next(one for one in assess(change, POLICY).effects if one.hazard is Hazard.PRIVILEGE_WIDENED)
+    return from_change("privilege-bounded", effect, {}, {})
+
+
+ROLLED = {"apps/shop/k8s/rollout.yaml": JUDGED}
+WEAKENED = replace(EFFECT, rule="rollouts/steps-removed", path="apps/shop/k8s/rollout.yaml")
+OTHER = replace(EFFECT, hazard=Hazard.SECRET_EXPOSED)
+CONTAINED = replace(EFFECT, hazard=Hazard.AGENT_WIDENED)
+TREES: dict[str, dict[str, Callable[[], Proof | None]]] = {
+    "expand-contract": {
+        "met": lambda: from_change("expand-contract", COLUMN, SQL, DROP),
+        "missing": lambda: from_change("expand-contract", COLUMN, {**SQL, "app/u.py": "u.nick_name"}, {**DROP, "app/u.py": "u.nick_name"}),
+        "failed": lambda: from_change("expand-contract", COLUMN, {**SQL, "app/u.py": "u.nick_name"}, {**DROP, "app/u.py": "u.name"}),
+        "other commit": lambda: from_change("expand-contract", COLUMN, SQL, {**DROP, "app/u.py": "u.nick_name"}),
+    },
+    **{
+        name: {
+            "met": lambda name=name: _rolled(name, ROLLED),  # type: ignore[misc]
+            "missing": lambda name=name: _rolled(name, {}),  # type: ignore[misc]
+            "failed": lambda name=name: _rolled(name, ROLLED, WEAKENED),  # type: ignore[misc]
+            "forged": lambda name=name: _rolled(name, {"apps/shop/k8s/rollout.yaml": ROLLOUT % ""}),  # type: ignore[misc]
+            "other workflow": lambda name=name: _rolled(name, {"apps/other/k8s/rollout.yaml": JUDGED}),  # type: ignore[misc]
+        }
+        for name in ("rollout-staged", "rollback-automatic")
+    },
+    "privilege-bounded": {
+        "met": lambda: _bounded(ROLE % BOUNDARY, ROLE % BOUNDARY + GRANT % ("*", "*", "")),
+        "missing": lambda: _bounded(ROLE % "", ROLE % "" + GRANT % ("s3:PutObject", "*", "")),
+        "forged": lambda: _bounded(ROLE % BOUNDARY, ROLE % BOUNDARY.replace("limit", "wide") + GRANT % ("*", "*", "")),
+    },
+    "change-isolated": {
+        "met": lambda: from_change("change-isolated", EFFECT, {"a": "1"}, {"a": "2"}, (EFFECT,)),
+        "failed": lambda: from_change("change-isolated", EFFECT, {"a": "1"}, {"a": "2"}, (EFFECT, OTHER)),
+    },
+    "agent-contained": {
+        "met": lambda: from_change("agent-contained", replace(CONTAINED, facts=(("contained", "the sandbox"),)), {}, {}),
+        "missing": lambda: from_change("agent-contained", CONTAINED, {}, {}),
+    },
+}
+"""Safeguards that the two trees alone prove: situation → what is said."""
+
+
+def test_no_cell_of_the_table_is_green_but_the_first() -> None:
+    """Every safeguard has a row; only what is really met is green, in all the ways in which evidence can be other than it looks."""
+    from tests.proofs_table import table
+
+    found = table()
+    assert set(found) == set(safeguards.NAMES)
+    wrong = [(name, one, cell) for name, cells in found.items() for one, cell in cells.items() if (cell.status is MET) != (one == "met")]
+    assert wrong == [] and sum(map(len, found.values())) >= 100

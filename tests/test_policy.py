@@ -22,6 +22,7 @@ evidence:
   plan-verified: {app: github-actions, workflow: .github/workflows/plan.yml, check: plan, artifact: interlock-plan}
   restore-proven: [{app: github-actions, workflow: .github/workflows/drill.yml, check: drill, within_days: 30}]
   deletion-staged: {hours: 48}
+  tests-exercised: {app: github-actions, workflow: .github/workflows/test.yml, artifact: interlock-coverage, percent: 90}
 requirements:
   data.destroyed: [expand-contract]
   terraform/resource-destroyed:
@@ -95,6 +96,22 @@ def test_a_mistake_is_shown_with_its_line_and_enforces_the_built_in_requirements
     assert any(words in mistake.message for mistake in read.mistakes), read.mistakes
     assert line is None or any(mistake.line in (line, line + 1) for mistake in read.mistakes), read.mistakes
     assert read.enforced and read.requirements == ()
+
+
+def test_the_whole_files_have_every_key_there_is() -> None:
+    """The file above, the organisation's floor and each part of them name every key that the parser knows: none is untried."""
+    from checks.policy_file import Exemption, Floor, Overrides, PolicyFile, Requirement, SourceEntry
+
+    def keys(value: object) -> set[str]:
+        if isinstance(value, dict):
+            return {str(key) for key in value} | set().union(*(keys(one) for one in value.values()), set())
+        return set().union(*(keys(one) for one in value), set()) if isinstance(value, list) else set()
+
+    tried = keys(yaml.safe_load(WHOLE))
+    for model in (PolicyFile, SourceEntry, Requirement, Exemption, Overrides):
+        assert set(model.model_fields) - {"floor"} <= tried, model
+    assert set(Floor.model_fields) <= keys(yaml.safe_load(FLOOR)["floor"])
+    assert len(WRONG) >= 30
 
 
 def test_no_file_anywhere_observes() -> None:

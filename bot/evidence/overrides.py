@@ -17,6 +17,13 @@ def overrides_of(store: Store, repository: str, number: int) -> tuple[Override, 
     )
 
 
+def end_overrides(store: Store, repository: str, number: int, head: str) -> None:
+    """A push ended what was given for an earlier head: it does not come back with that head."""
+    kept = store.fact(key_of(repository, number)) or []
+    if any(one["head"] != head for one in kept):
+        store.remember(key_of(repository, number), [one for one in kept if one["head"] == head])
+
+
 def key_of(repository: str, number: int) -> str:
     """Where the overrides of a pull request are stored."""
     return f"override/{repository}/{number}"
