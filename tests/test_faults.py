@@ -87,8 +87,9 @@ def play(house: House, call: str, kind: str, done: bool = False) -> None:
             house.repo.comment(house.repo.state.pulls[max(house.repo.state.pulls)], "sam", "/interlock recheck")
             house.settle()
         assert house.verdict(sha) == verdict, (call, kind, conclusion)
-        runs = [run for run in house.repo.check_runs(sha) if run.name == "interlock: main" and run.status != "completed"]
-        assert not runs, "no gate is left open"
+        runs = [run for run in house.repo.check_runs(sha) if run.name == "interlock: main"]
+        # A run whose making was told in half is made again; of one name and App the newest counts.
+        assert max(runs, key=lambda run: run.id).status == "completed"
         pull = house.repo.state.pulls[max(house.repo.state.pulls)]
         assert len([one for one in house.repo.comments(pull) if "<!-- interlock -->" in one.body]) <= (2 if done else 1)
         for fault in list(house.github._front.faults):
@@ -108,8 +109,10 @@ def test_a_fault_in_a_review_changes_no_verdict(house: House, call: str, kind: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [(call, kind) for call in CALLS for kind in KINDS if CALLS[call][0] == "GET" or kind not in ("stale", "cut-page")],
+)
 def test_each_call_with_each_fault(house: House, call: str, kind: str) -> None:
     """All of them."""
     play(house, call, kind)
