@@ -45,6 +45,9 @@ fixtures: develop ## Rewrite the detectors' effects.txt; read the difference
 	$(RUN)/python -m pytest tests/test_detectors.py --update
 	git diff --stat -- tests/fixtures
 
+docs: develop ## Build the documentation as a site in build/docs
+	$(RUN)/python .ci/docs.py build/docs
+
 MINUTES ?= 5
 fuzz: develop ## Feed hostile input to every reader (MINUTES=60 for longer, HARNESS="yaml sql" to choose)
 	$(RUN)/python -m tests.fuzz --minutes $(MINUTES) $(HARNESS)
