@@ -109,7 +109,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "serverless": ("**/serverless*.{yml,yaml,json}",),
     "iam_policy": ("**/*.json", "**/*.json.{tpl,tftpl,tmpl}"),
     "workflow_triggers": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
-    "migrations": _MIGRATIONS,
+    "migrations": (*_MIGRATIONS, "**/meta/_journal.json"),
     "kubernetes": _MANIFESTS,
     "kubernetes_access": _MANIFESTS,
     "kubernetes_security": _MANIFESTS,

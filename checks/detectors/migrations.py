@@ -3,7 +3,7 @@
 ## What it detects
 New migrations, in the order they run, against the schema that stood before: dropped tables, schemas, databases, columns and other objects;
 truncated, deleted or rewritten rows; types that no longer hold what they held; columns that become required; renames; constraints,
-triggers and defaults that go; migrations that were merged before and are now edited, deleted or renumbered; a way down that is missing,
+triggers and defaults that go; migrations that were merged before and are now edited, deleted or renumbered, or that Drizzle's journal passes over; a way down that is missing,
 empty or refuses. Plain SQL (PostgreSQL, MySQL, SQL Server, SQLite, Oracle, ClickHouse) and the migrations of the usual frameworks.
 
 ## Why it matters
@@ -29,7 +29,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from checks.detectors.base import Detector, Rule, not_analysed, short, together
-from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side
+from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
+from checks.places import Place, place_of
+from checks.readers.documents import json_node
 from checks.readers.migrations import Back, Migration, is_down, partner
 from checks.readers.schema import Sequenced, Step, sequence, type_change
 from checks.readers.sql import Operation, shown
@@ -97,9 +99,12 @@ REWRITTEN = Rule(
 NO_BACK = Rule(
     "migrations/no-way-back", Hazard.AVAILABILITY_REDUCED, Severity.LOW, Reversible.PARTLY, "A migration cannot be undone by its framework"
 )
+PASSED_OVER = Rule(
+    "migrations/never-runs", Hazard.COMPATIBILITY_BROKEN, Severity.MODERATE, Reversible.YES, "A migration stands there and is not run"
+)
 RULES = (
     TABLE, REBUILT, STORE, COLUMN, EMPTIED, DELETED, UPDATED, OBJECT, INDEX, GUARD, REPLACED, NARROWED, RETYPED, REQUIRED, LOOSENED, RENAMED,
-    REWRITTEN, NO_BACK,
+    REWRITTEN, NO_BACK, PASSED_OVER,
 )  # fmt: skip
 
 OLD_ENOUGH = 5
@@ -124,6 +129,9 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         more = f", and {len(items) - 1} more statements" if len(items) > 1 else ""
         yield not_analysed(path, f"{items[0].why}: {items[0].text}{more}", items[0].line, severity=Severity.MODERATE)
     yield from _rewritten(found)
+    for file in files:
+        if file.path.endswith("/meta/_journal.json") and place_of(file.path) is Place.DEPLOYED:
+            yield from _journal(change, file)
     yield from _no_way_back(change, found, effects)
 
 
@@ -458,6 +466,41 @@ def _rewritten(found: Sequenced) -> Iterator[Effect]:
                 after=how + many,
                 message=message.replace(":", many + ":", 1),
             )
+
+
+def _journal(change: Change, file: FileChange) -> Iterator[Effect]:
+    """What Drizzle's list of migrations leaves out: it runs those whose time is later than that of the last one it ran (orm.drizzle.team)."""
+    before, after = change.base_bytes(file), change.head_bytes(file)
+    try:
+        old, new = (_entries(data, file.path) if data is not None else {} for data in (before, after))
+    except Unreadable as unreadable:
+        yield not_analysed(file.path, unreadable.why, unreadable.line, severity=Severity.MODERATE)
+        return
+    folder = file.path.removesuffix("meta/_journal.json")
+    latest = max((when for when, _ in old.values()), default=0)
+    for tag, (when, line) in new.items():
+        if tag not in old and when < latest:
+            yield PASSED_OVER.effect(
+                subject=tag, path=file.path, line=line, after=str(when), confidence=Confidence.LIKELY,
+                message=f"The migration {tag} is dated before one that was merged earlier: databases where that one has run pass it over.",
+            )  # fmt: skip
+    for tag, (_, line) in old.items():
+        if tag not in new and change.after.entry(f"{folder}{tag}.sql") is not None:
+            yield PASSED_OVER.effect(
+                subject=tag, path=file.path, line=line, side=Side.BASE, before=tag, after="not listed",
+                message=f"The migration {tag} is no longer listed: databases that have not run it yet never get it.",
+            )  # fmt: skip
+
+
+def _entries(data: bytes, path: str) -> dict[str, tuple[int, int]]:
+    """The migrations of a journal: name → (time, line)."""
+    entries = json_node(data, path).get("entries")
+    found: dict[str, tuple[int, int]] = {}
+    for entry in entries.elements() if entries is not None else ():
+        tag, when = (entry.string("tag"), entry.string("when")) if entry.is_map else (None, None)
+        if tag:
+            found[tag] = (int(when) if when and when.isdigit() and len(when) < 20 else 0, entry.line)
+    return found
 
 
 _WORDS = {Back.MISSING: "has no way down", Back.EMPTY: "has an empty way down", Back.RAISES: "refuses to go down"}

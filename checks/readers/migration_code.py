@@ -258,7 +258,7 @@ def _rails_call(call: Value) -> Iterator[Made]:
     elif name == "change_column":
         kind = _rails_type(call.arg(2), call)
         yield _op("type", "column", table, second, line, ("to", kind))
-        if (null := call.option("null")) is not None and null.false:
+        if (null := call.option("null")) is not None and null.false and second != "id":  # a key was never empty
             default = call.option("default")
             yield _op("required", "column", table, second, line, ("default", "" if default is None or default.null else "set"))
     elif name == "change_column_null" and (null := call.arg(2)) is not None:
