@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot import merges
+from bot.escapes import escapes
 from bot.evidence.rules import branch_rules
 from bot.github.client import Api, ApiError, Repository
 from bot.publish import gate_name
@@ -124,8 +125,11 @@ def of_merges(settings: Settings, name: str, branch: str) -> Iterable[Answer]:
     store = open_store(settings.data, settings.database_url)
     try:
         found = merges.of_branch(store, name, branch, time.time())
+        past = [one for one in escapes(store, name) if one["branch"] == branch]
     finally:
         store.close()
+    if past:
+        yield Answer(f"nothing reached {branch} round the gate", False, "; ".join(str(one["why"]) for one in past[:5]))
     if not found.merged:
         return
     which = ", ".join(f"#{number}" for number in found.round)

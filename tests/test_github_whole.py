@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bot.demo.standin.driver import EVENTS, PERMISSIONS
-from bot.looks.branches import escapes
+from bot.doctor import of_merges
+from bot.escapes import escapes
 from bot.looks.seen import seen
 from tests.house import AGENT, DATABASE, ENFORCE, FILES, TOPIC, House, build, demolish
 
@@ -317,6 +318,9 @@ def test_a_merge_round_the_gate_is_found_on_the_push(house: House, method: str) 
     (one,) = escapes(house.server.app.store, SHOP)
     assert (one["pull"], one["state"], one["branch"]) == (pull.number, "blocked", "main")
     assert "while it was blocked" in one["why"]
+    tools = house.server.app.settings
+    told = [answer for answer in of_merges(tools, SHOP, "main") if "round the gate" in answer.what]
+    assert any(answer.good is False and f"#{pull.number}" in answer.remedy for answer in told)
 
 
 def test_a_push_without_a_pull_request_is_found(house: House) -> None:

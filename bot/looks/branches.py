@@ -10,10 +10,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bot.escapes import remember_escapes
 from bot.github.client import ApiError, Repository
 from bot.looks.landed import Landed, first_parents, landed
 from bot.looks.seen import is_base, seen
-from bot.metrics import GATE_ESCAPES
 from bot.pipeline import Tools
 from bot.store import Mark, Store, Work
 from bot.triggers import NO_COMMIT, pull_mark
@@ -24,8 +24,6 @@ LANDED = 60
 """Commits of one push that are looked at one by one; of more it is said that they were not."""
 FILES = 300
 """Files that a comparison lists: docs.github.com/rest/commits/commits ("Compare two commits")."""
-ESCAPES = 200
-"""Ways round the gate that are remembered of a repository."""
 AT_ONCE, APART = 60, 4.5
 """Pull requests that are looked at again at once, and seconds between the others, so that one push never takes a whole hour's requests."""
 
@@ -83,25 +81,6 @@ async def _escapes(tools: Tools, repository: Repository, branch: str, tip: str, 
     if len(line) > LANDED or int(comparison["total_commits"]) > len(comparison["commits"]):
         found.append(Landed(line[LANDED] if len(line) > LANDED else tip, "unread"))
     remember_escapes(tools.store, repository.full_name, branch, found, tools.clock())
-
-
-def remember_escapes(store: Store, repository: str, branch: str, found: Iterable[Landed], now: float) -> None:
-    """Record what went round the gate, each once."""
-    key = f"escapes/{repository}/all"
-    kept: list[dict[str, Any]] = store.fact(key) or []
-    known = {(one["sha"], one["state"]) for one in kept}
-    fresh = [one for one in found if (one.sha, one.state) not in known]
-    for one in fresh:
-        GATE_ESCAPES.labels(why=one.why).inc()
-        logger.warning("%s %s: %s", repository, branch, one.sentence, extra={"escape": one.state, "sha": one.sha})
-    if fresh:
-        rows = [{"at": now, "branch": branch, "sha": one.sha, "pull": one.pull, "state": one.state, "why": one.sentence} for one in fresh]
-        store.remember(key, [*rows, *kept][:ESCAPES])
-
-
-def escapes(store: Store, repository: str) -> list[dict[str, Any]]:
-    """What went round the gate of a repository, newest first."""
-    return list(store.fact(f"escapes/{repository}/all") or [])
 
 
 async def _decide_anew(work: Work, tools: Tools, repository: Repository, branch: str, comparison: Mapping[str, Any] | None) -> None:

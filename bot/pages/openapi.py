@@ -77,6 +77,7 @@ SCHEMAS: dict[str, Json] = {
             "missing": _list(_object({"safeguard": _TEXT, "pulls": _WHOLE})),
             "gate": _list(_object({"base": _TEXT, "says": _list(_TEXT)})),
             "merges": _ANY,
+            "escapes": _list(_ANY),
         },
     ),
     "agents": _object({"repository": _TEXT}, {"commit": _TEXT, "agents": {"type": ["array", "null"]}, "widened": _list(_ANY)}),

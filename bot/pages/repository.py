@@ -10,6 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from bot.escapes import escapes
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError
 from bot.pages.sign_in import Guard
@@ -68,6 +69,7 @@ class Repositories:
             "missing": missing_safeguards(list(reports.values())),
             "gate": [{"base": line.base_ref, "made": line.made, "says": says} for line, says in gates(newest, reports)],
             "merges": merges(store, repository, newest, reports),
+            "escapes": escapes(store, repository)[:20],
         }
         return Page("repository.html", repository, data)
 
