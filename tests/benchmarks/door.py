@@ -119,6 +119,12 @@ def _measure(port: int, path: str, seconds: float, connections: int, folder: Pat
     return read["figures"], read["kept"]
 
 
+def _cpu(pid: int) -> float:
+    """Seconds of a processor that a server has had: what it costs, however busy the machine is."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def interlock(seconds: float, connections: int, folder: Path, url: str = "") -> dict[str, object]:
     """`interlock serve --web`, and afterwards a count of what it acknowledged and does not have."""
     from bot.store import open_store
@@ -137,7 +143,9 @@ def interlock(seconds: float, connections: int, folder: Path, url: str = "") -> 
     )
     try:
         _up(port)
+        idle = _cpu(server.pid)
         figures, kept = _measure(port, "/webhook", seconds, connections, folder)
+        cost = round((_cpu(server.pid) - idle) * 1e6 / max(1, len(kept)))
         memory = next(line for line in Path(f"/proc/{server.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     finally:
         # As hard as a machine that loses its power: what was acknowledged is on disk.
@@ -146,7 +154,12 @@ def interlock(seconds: float, connections: int, folder: Path, url: str = "") -> 
     store = open_store(data, url)
     stored = store.known_deliveries(kept)
     store.close()
-    return {**figures, "acknowledged and lost": len(set(kept) - stored), "most memory MB": int(memory.split()[1]) // 1024}
+    return {
+        **figures,
+        "processor µs each": cost,
+        "acknowledged and lost": len(set(kept) - stored),
+        "most memory MB": int(memory.split()[1]) // 1024,
+    }
 
 
 PROBOT = """
@@ -173,7 +186,9 @@ def probot(seconds: float, connections: int, folder: Path, where: Path) -> dict[
         server = subprocess.Popen(["node", "bench.mjs"], cwd=where, env=environment, stdout=log, stderr=log)
     try:
         _up(port)
-        return _measure(port, "/webhook", seconds, connections, folder)[0]
+        idle = _cpu(server.pid)
+        figures, kept = _measure(port, "/webhook", seconds, connections, folder)
+        return {**figures, "processor µs each": round((_cpu(server.pid) - idle) * 1e6 / max(1, len(kept)))}
     finally:
         server.kill()
         server.wait()
