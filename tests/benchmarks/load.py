@@ -41,7 +41,7 @@ def _payload(chance: random.Random, town: Town, pull: tuple[Any, Any, str]) -> t
 
 
 async def _burst(port: int, secret: str, deliveries: list[tuple[str, dict[str, Any], bool]], kept: list[str]) -> None:
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=16), timeout=30) as client:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=16), timeout=httpx.Timeout(30, pool=None)) as client:
 
         async def send(event: str, payload: dict[str, Any]) -> None:
             body, guid = json.dumps({**payload, "filler": "x" * 8000}).encode(), str(uuid.uuid4())
