@@ -48,6 +48,9 @@ SCHEMA: tuple[str, ...] = (
     create table sessions (id text primary key, expires double precision not null, body text not null);
     create index sessions_end on sessions (expires);
     """,
+    """
+    create index facts_by_character on facts (name text_pattern_ops)
+    """,
 )
 """One script a version; a later one only adds, so that replicas of the version before go on while it is brought up."""
 
@@ -88,6 +91,7 @@ def _aside(work: Coroutine[Any, Any, None]) -> None:
 class PostgresStore(SqlStore):
     """A PostgreSQL database, through a small pool of connections that are made anew when they break."""
 
+    between = "name ~>=~ ? and name ~<~ ?"
     for_update = " for update"
 
     def __init__(self, url: str, clock: Callable[[], float] | None = None) -> None:

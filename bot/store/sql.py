@@ -17,6 +17,9 @@ from bot import codec
 from bot.store.contract import Delivery, Line, LostLease, Mark, Record, Turns, Work
 from bot.store.polling import Polling
 
+LAST = chr(0x10FFFF)
+"""Sorts behind every character of a name."""
+
 Row = Any
 """A row, read by the names of its columns."""
 
@@ -48,6 +51,8 @@ class SqlStore(ABC):
     """Everything but the connection. Statements hold `?` for values."""
 
     place = ""
+    between = "name >= ? and name < ?"
+    """Names between two others by their characters' numbers, found through the index."""
     for_update = ""
     """What a `select` ends with so that nobody changes the row before this transaction is over."""
 
@@ -375,7 +380,7 @@ class SqlStore(ABC):
 
     def facts(self, prefix: str) -> dict[str, Any]:
         with self._reading() as db:
-            rows = db.execute("select name, value from facts where substr(name, 1, ?) = ?", (len(prefix), prefix)).fetchall()
+            rows = db.execute(f"select name, value from facts where {self.between}", (prefix, prefix + LAST)).fetchall()  # noqa: S608 - ours
         return {row["name"]: json.loads(row["value"]) for row in rows}
 
     def remember(self, name: str, value: Any) -> None:
