@@ -17,7 +17,7 @@ from bot.github.client import Api
 from bot.pipeline import Tools
 from bot.store import Delivery, Store, open_store
 from bot.worker import Workers
-from tests.house import AGENT, DATABASE, GATE, RISK, TOPIC, House
+from tests.house import AGENT, GATE, RISK, TOPIC, House
 
 DESTROY = {"infra/prod/main.tf": TOPIC}
 ORDERS = list(itertools.permutations(range(5)))
@@ -159,12 +159,22 @@ def test_evidence_decides_anew_and_assesses_nothing_anew(house: House, monkeypat
     assert len(assessed) == 1
 
 
+PROVEN = """version: 1
+mode: enforce
+evidence:
+  check-required: {app: github-actions, workflow: .github/workflows/ci.yml, check: test}
+requirements:
+  terraform/resource-destroyed: {all: [check-required]}
+"""
+
+
 def test_proof_that_arrives_before_the_assessment_counts(house: House) -> None:
     """A check finishes on a commit before there is a pull request of it; the first verdict knows the check."""
-    sha = house.repo.commit("work", {"infra/prod/main.tf": DATABASE + TOPIC + "\n"}, "Change", author="robin")
+    house.repo.commit("main", {".github/interlock.yml": PROVEN}, "Policy", author="robin")
+    sha = house.repo.commit("work", DESTROY, "Change", author="robin", start="main")
     house.repo.run_workflow(".github/workflows/ci.yml", "push", sha, jobs=["test"], head_branch="work")
     house.settle()
     pull = house.repo.open_pull("work", "main", "Change", "", "robin")
     house.settle()
     first = house.server.app.store.records("acme/shop", pull=pull.number)[-1]
-    assert ".github/workflows/ci.yml" in first.inputs
+    assert ".github/workflows/ci.yml" in json.dumps(json.loads(first.inputs)["evidence"])
