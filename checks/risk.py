@@ -9,6 +9,7 @@ Adding an effect never lowers any term, nor does moving one to production. Attri
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from checks.model import Attribution, Band, Confidence, Effect, Environment, Hazard, Reach, Reversible, Risk, Severity, Term
@@ -52,9 +53,9 @@ def points_of(effect: Effect) -> int:
     return least + round((most - least) * share)
 
 
-def risk_of(effects: Sequence[Effect], reach: Reach, attribution: Attribution) -> Risk:
-    """The score of a change, with a sentence for each term."""
-    terms = (_hazard(effects), _reach(effects, reach), _compounding(effects, attribution))
+def risk_of(effects: Sequence[Effect], reach: Reach, attribution: Attribution, told: str | None = None) -> Risk:
+    """The score of a change, with a sentence for each term. `told`: the pull request's title and body, None where there is none."""
+    terms = (_hazard(effects), _reach(effects, reach), _compounding(effects, attribution, told))
     score = min(100, sum(term.points for term in terms))
     return Risk(score, band_of(score), terms)
 
@@ -100,14 +101,31 @@ def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def _compounding(effects: Sequence[Effect], attribution: Attribution) -> Term:
+_SAYS = re.compile(
+    r"\b(?:permissions?|permitted|allow(?:s|ed|list|-list)?|deny|denied|sandbox\w*|hooks?|mcp|authority|approvals?|auto-approv\w*|yolo|unasked"
+    r"|settings\.json|config\.toml|workflow token)\b|\.(?:claude|codex|gemini|cursor|kiro|roo|cline|opencode|amp|vscode)\b",
+    re.IGNORECASE,
+)
+
+
+def _untold(effects: Iterable[Effect], told: str) -> bool:
+    """Whether a title and body say nothing of the authority that these effects widen: neither its words nor its files."""
+    names = {effect.path.rpartition("/")[2].lower() for effect in effects}
+    return not _SAYS.search(told) and not any(name and name in told.lower() for name in names)
+
+
+def _compounding(effects: Sequence[Effect], attribution: Attribution, told: str | None) -> Term:
     """Pairs that make each other worse: 5 points each, at most 10."""
     hazards = {effect.hazard for effect in effects}
     reasons = []
     if Hazard.PROTECTION_REMOVED in hazards and hazards & _LOSS:
         reasons.append("a guard goes together with what is lost")
-    if any(effect.hazard in _AGENT and effect.fact("agent") in attribution.agents for effect in effects):
+    own = [effect for effect in effects if effect.hazard in _AGENT and effect.fact("agent") in attribution.agents]
+    if own:
         reasons.append("the agent that wrote this widens its own authority")
+    # One effect that is told of must not hide another that is not.
+    if told is not None and any(_untold([effect], told) for effect in own):
+        reasons.append("neither title nor body says so")
     if hazards & _GUARDS and hazards & (_LOSS | _OPENING | _AGENT):
         reasons.append("a check is weakened in the same change")
     if hazards & _LOSS and hazards & _OPENING:

@@ -442,3 +442,81 @@ def test_the_three_questions_are_answered() -> None:
 def test_a_repository_without_agents_says_so() -> None:
     """No configuration is an answer too, with what cannot be seen."""
     assert "No coding agent is configured" in render_text(answers(tree({"README.md": "x"})))
+
+
+ACTION = """
+name: ask
+inputs:
+  arguments: {}
+runs:
+  using: composite
+  steps:
+    - uses: anthropics/claude-code-action@v1
+      with:
+        claude_args: ${{ inputs.arguments }}
+"""
+CALLER = """
+on: issue_comment
+permissions:
+  contents: write
+jobs:
+  help:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: ./.github/actions/ask
+        with:
+          arguments: --allowedTools "Bash(git push:*)"
+        env:
+          KEY: ${{ secrets.DEPLOY_KEY }}
+"""
+
+
+def test_an_agent_behind_a_local_action_is_seen_with_its_callers_token_and_secrets() -> None:
+    """A composite action's steps are the job's own steps, and what the caller wrote into an input is what the agent is given."""
+    files: Files = {".github/actions/ask/action.yml": ACTION, ".github/workflows/help.yml": CALLER}
+    (found,) = authority_of(tree(files))
+    texts = " ".join(grant.text for grant in found.grants)
+    assert found.surface == "job help of .github/workflows/help.yml"
+    for words in ("started by comments", "git push", "write contents", "secret DEPLOY_KEY"):
+        assert words in texts, words
+    assert ".github/actions/ask/action.yml" in found.files
+    assert authority_of(tree({".github/workflows/help.yml": CALLER})) == ()
+
+
+def test_local_actions_that_use_each_other_come_to_an_end() -> None:
+    """An action that uses itself is read a bounded number of times."""
+    action = "runs: {using: composite, steps: [{uses: ./.github/actions/ask}, {run: claude -p hi}]}"
+    assert len(authority_of(tree({".github/actions/ask/action.yml": action, ".github/workflows/help.yml": CALLER}))) == 1
+
+
+def test_an_agent_in_a_called_workflow_has_its_callers_token_and_secrets() -> None:
+    """A called workflow's token is never more than its caller's; it is started by what starts the caller (docs.github.com, "Reusing workflows")."""
+    called = """
+on: workflow_call
+permissions: {contents: write, issues: write}
+jobs:
+  run:
+    runs-on: ubuntu-latest
+    steps:
+      - run: claude -p hello
+"""
+    caller = """
+on: issues
+permissions: {issues: write}
+jobs:
+  ask:
+    uses: ./.github/workflows/called.yml
+    secrets: {key: "${{ secrets.DEPLOY_KEY }}"}
+"""
+    found = authority_of(tree({".github/workflows/called.yml": called, ".github/workflows/caller.yml": caller}))
+    (one,) = (authority for authority in found if "called by job ask of .github/workflows/caller.yml" in authority.surface)
+    texts = " ".join(grant.text for grant in one.grants)
+    assert "started by new issues" in texts and "write issues" in texts and "secret DEPLOY_KEY" in texts
+    assert "write contents" not in texts
+
+
+def test_only_a_file_named_as_an_event_is_a_hook_of_cline() -> None:
+    """What stands beside the hooks is not run (docs.cline.bot/features/hooks)."""
+    assert authority_of(tree({".clinerules/hooks/README.md": "# Hooks"})) == ()
+    (found,) = authority_of(tree({".clinerules/hooks/PreToolUse": "#!/bin/sh", ".clinerules/hooks/README.md": "# Hooks"}))
+    assert not any("README" in item.text for item in (*found.grants, *found.limits))

@@ -167,3 +167,27 @@ def test_a_higher_score_has_no_lower_percentile(one: int, other: int, scores: li
     first, second = percentile(low, scores), percentile(high, scores)
     assert first is not None and second is not None and 0 <= first <= second <= 100
     assert percentile(one, []) is None and percentile(5, [1, 5, 9]) == 50.0
+
+
+def test_an_agent_that_widens_itself_without_a_word_compounds_more() -> None:
+    """Its own widening counts; one that neither title nor body tells of counts again; another agent's does not."""
+    effect = Effect(
+        rule="x/y",
+        hazard=Hazard.AGENT_WIDENED,
+        severity=Severity.MODERATE,
+        confidence=Confidence.CERTAIN,
+        reversible=Reversible.YES,
+        subject="Claude Code",
+        path=".claude/settings.json",
+        line=1,
+        side=Side.HEAD,
+        message="m",
+        facts=(("agent", "claude-code"),),
+    )
+
+    def compounding(told: str | None, who: Attribution = AGENT) -> int:
+        return risk_of([effect], Reach(files=1), who, told).terms[2].points
+
+    assert compounding(None) == compounding("Let Claude run git push: new permissions") == compounding("Edit settings.json") == 5
+    assert compounding("Tidy up the tests") == compounding("") == 10
+    assert compounding("Tidy up the tests", Attribution()) == 0

@@ -11,6 +11,9 @@ from checks.authority.hooks import hook
 from checks.authority.nouns import Authority, Draft
 from checks.authority.sources import Folder, servers
 
+EVENTS = frozenset({"PreToolUse", "PostToolUse", "UserPromptSubmit", "TaskStart", "TaskResume", "TaskCancel", "TaskComplete", "PreCompact"})
+"""A hook is a file named as its event (docs.cline.bot/features/hooks), with `.ps1` on Windows; other files there are not run."""
+
 
 def read(folder: Folder) -> Iterator[Authority]:
     """What the folder's files let Cline do."""
@@ -21,7 +24,7 @@ def read(folder: Folder) -> Iterator[Authority]:
             servers(draft, node.get("mcpServers"), folder.at(name), (), ("autoApprove", "alwaysAllow"))
     entries = folder.tree.list(folder.at(".clinerules/hooks"))
     for name in sorted(entries)[:50]:
-        if entries[name].is_file:
+        if entries[name].is_file and name.removesuffix(".ps1") in EVENTS:
             hook(draft, folder, name, "*", f".clinerules/hooks/{name}", folder.at(f".clinerules/hooks/{name}"), 1)
     if not draft.grants and not draft.limits and not folder.unread:
         return

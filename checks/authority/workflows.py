@@ -6,9 +6,10 @@ github.com/google-github-actions/run-gemini-cli README (it always runs with --yo
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,7 +19,7 @@ from checks.authority.nouns import Authority, Draft, Force, Grant, Limit, Verb
 from checks.authority.sources import Folder, dotted, servers, truth
 from checks.model import Severity, Unreadable
 from checks.readers.documents import Node, json_node
-from checks.readers.workflow import Job, Step, Workflow, workflow
+from checks.readers.workflow import Job, Permissions, Step, Workflow, workflow
 
 FOLDER = ".github/workflows"
 Fill = Callable[[Draft, Workflow, Job, Step], None]
@@ -61,7 +62,7 @@ def read(folder: Folder, only: Collection[str] | None = None) -> Iterator[Author
         if name.endswith(".md"):
             yield from _agentic(folder, path)
         elif name.endswith((".yml", ".yaml")) and not name.endswith(".lock.yml"):
-            yield from _workflow(folder, path)
+            yield from _workflow(folder, path, only)
 
 
 _WAKES = re.compile(
@@ -71,10 +72,14 @@ _WAKES = re.compile(
 
 @lru_cache(maxsize=2048)
 def _may_run_an_agent(data: bytes) -> bool:
-    return _WAKES.search(data) is not None
+    return _WAKES.search(data) is not None or _LOCAL.search(data) is not None
 
 
-def _workflow(folder: Folder, path: str) -> Iterator[Authority]:
+_LOCAL = re.compile(rb"uses:[ \t]*['\"]?[.$]/")
+"""What stands in the repository itself may run an agent that this file does not name."""
+
+
+def _workflow(folder: Folder, path: str, only: Collection[str] | None = None) -> Iterator[Authority]:
     try:
         data = folder.tree.read(path)
         if data is None or not _may_run_an_agent(data):
@@ -85,19 +90,89 @@ def _workflow(folder: Folder, path: str) -> Iterator[Authority]:
         return
     for job in found.jobs if found else ():
         yield from job_authority(folder, found, job) if found else ()
+        yield from _called(folder, found, job, only) if found else ()
 
 
-def job_authority(folder: Folder, found: Workflow, job: Job) -> Iterator[Authority]:
-    """The agents that one job runs: a draft for each, with what the job's token and secrets add."""
+def _called(folder: Folder, found: Workflow, job: Job, only: Collection[str] | None) -> Iterator[Authority]:
+    """The agents of a local reusable workflow, with the token and the secrets its caller hands over.
+
+    docs.github.com/actions, "Reusing workflows": the token is never more than the caller's; secrets pass by name or with `inherit`.
+    """
+    path = job.uses.removeprefix("./")
+    # One that changed itself is compared as itself.
+    if path == job.uses or (only is not None and path in only):
+        return
+    called = _local(folder, path)
+    if called is None:
+        return
+    handed = job.permissions or found.permissions
+    surface = f"called by job {job.id} of {found.path}"
+    whole = replace(called, triggers=tuple(trigger for trigger in called.triggers if trigger.name != "workflow_call") + found.triggers)
+    for inner in called.jobs:
+        permissions = _at_most(inner.permissions or called.permissions, handed)
+        given = replace(inner, permissions=permissions, env=(*inner.env, *(() if job.inherits else job.secrets)))
+        yield from job_authority(folder, whole, given, surface)
+
+
+def _at_most(asked: Permissions | None, handed: Permissions | None) -> Permissions | None:
+    """The token of a called job: what it asks for, within what its caller has."""
+    if asked is None or handed is None or handed.whole == "write-all":
+        return asked or handed
+    if asked.whole == "write-all":
+        return handed
+    return replace(asked, scopes=tuple(one for one in asked.scopes if one[1] != "write" or (one[0], "write") in handed.scopes))
+
+
+def _local(folder: Folder, path: str) -> Workflow | None:
+    """A workflow or action of this repository; None where there is none that can be read."""
+    try:
+        data = folder.tree.read(path)
+        return workflow(data, path) if data is not None else None
+    except Unreadable:
+        return None
+
+
+DEPTH = 10
+"""Composite actions inside one another: as many as GitHub allows (docs.github.com/actions, "Creating a composite action")."""
+
+
+def _steps(folder: Folder, found: Workflow, steps: Iterable[Step], depth: int = 0) -> Iterator[tuple[Workflow, Step]]:
+    """Every step with the file it stands in: those of local composite actions stand for the step that uses them."""
+    for step in steps:
+        yield found, step
+        if not step.uses.startswith("./") or depth >= DEPTH:
+            continue
+        root = posixpath.normpath(step.uses)
+        action = _local(folder, f"{root}/action.yml") or _local(folder, f"{root}/action.yaml")
+        if action is None:
+            continue
+        here = replace(action, triggers=found.triggers)
+        for job in action.jobs:
+            inner = tuple(replace(one, with_=tuple((key, _given(text, step)) for key, text in one.with_)) for one in job.steps)
+            yield from _steps(folder, here, inner, depth + 1)
+
+
+def _given(text: str, step: Step) -> str:
+    """`text` of an action's step with the inputs that the caller wrote out; a default stays an expression."""
+    return _INPUT.sub(lambda match: given if (given := step.input(match[1].lower())) is not None else match[0], text)
+
+
+_INPUT = re.compile(r"\$\{\{\s*inputs\.([A-Za-z0-9_-]{1,80})\s*\}\}")
+
+
+def job_authority(folder: Folder, found: Workflow, job: Job, called: str = "") -> Iterator[Authority]:
+    """The agents that one job runs, in local actions too: a draft for each, with what the job's token and secrets add."""
     drafts: dict[str, Draft] = {}
-    for step in job.steps:
+    for place, step in _steps(folder, found, job.steps):
         for agent, title, fill in _agents_of(step):
             draft = drafts.get(agent)
             if draft is None:
-                draft = drafts[agent] = Draft(agent, title, f"job {job.id} of {found.path}")
+                draft = drafts[agent] = Draft(agent, title, f"job {job.id} of {found.path}" + (f", {called}" if called else ""))
                 draft.files.append(found.path)
-                _presence(draft, found, job, step)
-            fill(draft, found, job, step)
+                _presence(draft, place, job, step)
+            if place.path not in draft.files:
+                draft.files.append(place.path)
+            fill(draft, place, job, step)
     for draft in drafts.values():
         _reach(draft, found, job)
         draft.unknown.append("secrets and environments are GitHub's settings: what they hold is not in the repository")

@@ -74,6 +74,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
         "**/{.mcp.json,.roomodes,.aider.conf.yml,opencode.json,opencode.jsonc,.devcontainer.json}",
         ".github/workflows/*.{yml,yaml,md}",
         ".github/{agents,hooks,copilot}/**",
+        ".github/actions/**/action.{yml,yaml}",
         ".github/mcp.json",
         "**/{Dockerfile,Dockerfile.*,*.Dockerfile}",
         "{scripts,script,tools,bin,hack,hooks,.hooks}/**.{sh,py,js,mjs,ts}",

@@ -36,6 +36,7 @@ from checks.authority.nouns import Authority, Force, Grant, Verb
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Tree
 from checks.places import Place, place_of
+from checks.readers.workflow import is_action
 
 ALONE = Rule(
     "agent-permissions/may-act-alone",
@@ -147,6 +148,8 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
     # A file that was there is compared with its absence, so both states are read in all folders.
     old_flows = frozenset(file.base_path for file in files if file.old and file.base_path.startswith(".github/workflows/"))
     new_flows = frozenset(file.path for file in files if file.new and file.path.startswith(".github/workflows/"))
+    old_flows |= _users(change.before, [file.base_path for file in files if file.old and is_action(file.base_path)])
+    new_flows |= _users(change.after, [file.path for file in files if file.new and is_action(file.path)])
     roots = tuple(dict.fromkeys((*old_roots, *new_roots)))
     before = authority_of(change.before, roots, old_flows) + _images(change.before, (file.base_path for file in files if file.old))
     after = authority_of(change.after, roots, new_flows) + _images(change.after, (file.path for file in files if file.new))
@@ -156,11 +159,19 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterable[Effect]:
         yield from _effects(delta, touched)
 
 
+def _users(tree: Tree, actions: Sequence[str]) -> frozenset[str]:
+    """The workflows of a repository whose local actions changed: any may use them, through other actions too."""
+    if not actions:
+        return frozenset()
+    return frozenset(f".github/workflows/{name}" for name in sorted(tree.list(".github/workflows"))[:500])
+
+
 def _roots(tree: Tree, paths: Iterable[str]) -> tuple[str, ...]:
     found = dict.fromkeys(
         root
         for path in paths
         if not path.startswith(".github/workflows/")
+        and not is_action(path)
         and (_ROOT.match(path) or "dockerfile" not in path.lower())
         and (root := root_of(path)) is not None
     )
