@@ -518,5 +518,6 @@ jobs:
 def test_only_a_file_named_as_an_event_is_a_hook_of_cline() -> None:
     """What stands beside the hooks is not run (docs.cline.bot/features/hooks)."""
     assert authority_of(tree({".clinerules/hooks/README.md": "# Hooks"})) == ()
+    assert len(authority_of(tree({".clinerules/hooks/Notification": "#!/bin/sh"}))) == 1
     (found,) = authority_of(tree({".clinerules/hooks/PreToolUse": "#!/bin/sh", ".clinerules/hooks/README.md": "# Hooks"}))
     assert not any("README" in item.text for item in (*found.grants, *found.limits))

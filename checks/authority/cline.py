@@ -11,7 +11,9 @@ from checks.authority.hooks import hook
 from checks.authority.nouns import Authority, Draft
 from checks.authority.sources import Folder, servers
 
-EVENTS = frozenset({"PreToolUse", "PostToolUse", "UserPromptSubmit", "TaskStart", "TaskResume", "TaskCancel", "TaskComplete", "PreCompact"})
+EVENTS = frozenset(
+    {"PreToolUse", "PostToolUse", "UserPromptSubmit", "TaskStart", "TaskResume", "TaskCancel", "TaskComplete", "PreCompact", "Notification"}
+)
 """A hook is a file named as its event (docs.cline.bot/features/hooks), with `.ps1` on Windows; other files there are not run."""
 
 
