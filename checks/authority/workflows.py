@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 
 from checks.authority.claude_code import allowed, denied, split_tools
 from checks.authority.commands import shell, weigh
@@ -132,6 +133,8 @@ def _local(folder: Folder, path: str) -> Workflow | None:
         return None
 
 
+STEPS = 2000
+"""Steps of one job that are looked at, those of local actions included: actions that use one another many times over end here."""
 DEPTH = 10
 """Composite actions inside one another: as many as GitHub allows (docs.github.com/actions, "Creating a composite action")."""
 
@@ -163,7 +166,7 @@ _INPUT = re.compile(r"\$\{\{\s*inputs\.([A-Za-z0-9_-]{1,80})\s*\}\}")
 def job_authority(folder: Folder, found: Workflow, job: Job, called: str = "") -> Iterator[Authority]:
     """The agents that one job runs, in local actions too: a draft for each, with what the job's token and secrets add."""
     drafts: dict[str, Draft] = {}
-    for place, step in _steps(folder, found, job.steps):
+    for place, step in islice(_steps(folder, found, job.steps), STEPS):
         for agent, title, fill in _agents_of(step):
             draft = drafts.get(agent)
             if draft is None:
