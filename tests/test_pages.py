@@ -79,7 +79,7 @@ class Elements(HTMLParser):
 
 
 OPEN = ("/", "/rules", "/rules/terraform", "/rules/terraform/resource-destroyed", "/safeguards/plan-verified", "/search?q=database")
-CLOSED = ("/acme/shop", "/acme/shop/agents", "/acme/shop/pull/1", "/acme/shop/pull/2")
+CLOSED = ("/acme/shop", "/acme/shop/agents", "/acme/shop/past", "/acme/shop/pull/1", "/acme/shop/pull/2")
 
 
 @pytest.mark.parametrize("path", OPEN)

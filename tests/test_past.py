@@ -12,6 +12,7 @@ from bot.backtest import kept
 from bot.demo.running import Running
 from bot.store import Mark
 from tests.house import ENFORCE, RISK, TOPIC, House, build, demolish, settings_for
+from tests.test_pages import browser
 
 STRICTER = """version: 1
 mode: enforce
@@ -83,3 +84,14 @@ def test_a_policy_that_changes_nothing_says_so(old: House) -> None:
     sha, _ = old.propose({".github/interlock.yml": "# ours\n" + ENFORCE}, "policy")
     assert "each would have had the same verdict" in old.gate(sha).summary
     assert json.loads(json.dumps(old.server.app.store.fact("proposed/acme/shop/1")))["head"] == sha
+
+
+def test_the_replay_is_a_page(old: House) -> None:
+    """The page tells the steps, what would have waited, and why, with the rule's page and the commit one click away; its JSON says the same."""
+    old.propose({"README.md": "# The shop\n"}, "first")
+    with browser(old, "sam") as client:
+        text = client.get("/acme/shop/past").text
+        assert "Tidy the infrastructure" in text and "/rules/terraform/resource-destroyed" in text
+        told = client.get("/acme/shop/past.json").json()
+    assert (told["steps"], told["stopped"], told["whole"]) == (30, 1, True)
+    assert [row["title"] for row in told["worst"]] == ["Tidy the infrastructure"]

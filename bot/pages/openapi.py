@@ -81,6 +81,20 @@ SCHEMAS: dict[str, Json] = {
         },
     ),
     "agents": _object({"repository": _TEXT}, {"commit": _TEXT, "agents": {"type": ["array", "null"]}, "widened": _list(_ANY)}),
+    "past": _object(
+        {"repository": _TEXT, "steps": _WHOLE},
+        {
+            "whole": _YES,
+            "stopped": _WHOLE,
+            "quantiles": _ANY,
+            "trend": _list({"type": "array", "prefixItems": [_TIME, _WHOLE, _STATE]}),
+            "writers": _list(_object({"name": _TEXT, "steps": _WHOLE, "stopped": _WHOLE})),
+            "reasons": _list(_object({"name": _TEXT, "steps": _WHOLE})),
+            "worst": _list(
+                _object({"head": _TEXT, "title": _TEXT, "score": _WHOLE, "band": _BAND, "unmet": _list(_TEXT), "summary": _TEXT})
+            ),
+        },
+    ),
     "pull": _object(
         {
             "repository": _TEXT,
@@ -114,6 +128,7 @@ TABLE: tuple[tuple[str, str, str, tuple[Json, ...], bool], ...] = (
     ("/safeguards/{safeguard}.json", "safeguard", "The page of a safeguard", (_path("safeguard", _NAME),), False),
     ("/{owner}/{repo}.json", "repository", "The figures of a repository", (_OWNER, _REPO), True),
     ("/{owner}/{repo}/agents.json", "agents", "What each configured coding agent may do alone", (_OWNER, _REPO), True),
+    ("/{owner}/{repo}/past.json", "past", "The replayed history of a repository", (_OWNER, _REPO), True),
     (
         "/{owner}/{repo}/pull/{number}.json",
         "pull",

@@ -10,6 +10,8 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from bot.backtest import kept
+from bot.backtest.figures import figures_of
 from bot.escapes import escapes
 from bot.mirror.objects import GitTree, Objects
 from bot.mirror.runner import GitError
@@ -40,6 +42,35 @@ class Repositories:
         name, number = await self._guard.readable(request, request.path_params["owner"], request.path_params["repo"])
         return await run_in_threadpool(self._agents, name, number)
 
+    async def past(self, request: Request) -> Page:
+        """The replayed history of a repository, as far as it is kept."""
+        name, number = await self._guard.readable(request, request.path_params["owner"], request.path_params["repo"])
+        return await run_in_threadpool(self._past, name, number)
+
+    def _past(self, repository: str, number: int | None) -> Page:
+        self._lines(repository, number)
+        store = self._house.store
+        replay = kept.replay_of(store, repository)
+        figures = figures_of(replay) if replay is not None else None
+        if replay is None or figures is None or not replay.rows:
+            return Page("past.html", f"The past of {repository}", {"repository": repository, "steps": 0})
+        stopped = sorted((row for row in replay.rows if row.stopped), key=lambda row: -row.score)
+        data = {
+            "repository": repository,
+            "github": self._house.settings.github_url,
+            "steps": figures.steps,
+            "whole": kept.whole(store, repository),
+            "stopped": figures.stopped,
+            "quantiles": {str(percent): score for percent, score in figures.quantiles},
+            "trend": [[row.when, row.score, "blocked" if row.stopped else "pass"] for row in reversed(replay.rows)],
+            "writers": [{"name": name, "steps": steps, "stopped": waited} for name, steps, waited in (*figures.levels, *figures.agents)],
+            "reasons": [{"name": name, "steps": steps} for name, steps in figures.reasons[:20]],
+            "worst": [
+                {key: getattr(row, key) for key in ("head", "title", "score", "band", "unmet", "summary")} for row in stopped[:OPEN_SHOWN]
+            ],
+        }
+        return Page("past.html", f"The past of {repository}", data)
+
     def _lines(self, repository: str, number: int | None) -> list[Line]:
         """The records of a repository that is still the same one. Raises `Missing` where nothing was recorded."""
         lines = self._house.store.lines(repository)
@@ -54,7 +85,7 @@ class Repositories:
             return Page("repository_empty.html", repository, {"repository": repository, "open": []})
         newest = newest_of_each(lines)
         closed = {line.pull for line in newest if store.fact(f"closed/{repository}/{line.pull}")}
-        reports = {line.id: json.loads(kept.report) for line in newest[:READ] if (kept := store.record(line.id))}
+        reports = {line.id: json.loads(record.report) for line in newest[:READ] if (record := store.record(line.id))}
         standing = sorted((line for line in newest if line.pull not in closed), key=lambda line: (-line.score, -(line.pull or 0)))
         data = {
             "repository": repository,

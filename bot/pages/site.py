@@ -46,6 +46,7 @@ class Site:
             ("GET", "/setup/created", setup.created),
             ("POST", "/setup/finish", setup.finish),
             ("GET", "/{owner}/{repo}/agents", repositories.agents),
+            ("GET", "/{owner}/{repo}/past", repositories.past),
             ("GET", "/{owner}/{repo}/pull/{number:int}", pulls.pull),
             ("GET", "/{owner}/{repo}/reviews/{review}", pulls.review),
             ("GET", "/{owner}/{repo}", repositories.repository),
