@@ -71,7 +71,7 @@ def test_a_backup_is_restored(house: House, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_the_backup_of_postgresql_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command says which tool does it, and that tool's copy opens again."""
+    """The command says which tool makes it, with the line to run."""
     monkeypatch.setenv("INTERLOCK_DATABASE_URL", address("postgres"))
     assert cli.main(["backup", str(tmp_path / "copy")]) == 2
     assert "pg_dump --format=custom" in capsys.readouterr().err
