@@ -19,6 +19,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--every-store", action="store_true", help="play every conversation on PostgreSQL too, not only those marked so")
 
+    parser.addoption("--long", action="store_true", help="also run what takes many minutes: every call with every fault, the great outage")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes many minutes runs where it is asked for, and is seen as skipped elsewhere."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes many minutes: --long"))
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Conversations are played on SQLite; those that are marked, or all where it is asked for, on PostgreSQL too."""

@@ -108,7 +108,7 @@ def test_a_fault_in_a_review_changes_no_verdict(house: House, call: str, kind: s
     play(house, call, kind)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("call", "kind"),
     [(call, kind) for call in CALLS for kind in KINDS if CALLS[call][0] == "GET" or kind not in ("stale", "cut-page")],

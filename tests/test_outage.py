@@ -221,7 +221,7 @@ def outage(day: Day, pulls: int, deliveries: int) -> float:
     return day.clock.now - started
 
 
-@pytest.mark.parametrize(("pulls", "deliveries"), [(30, 400), pytest.param(1000, 10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("pulls", "deliveries"), [(30, 400), pytest.param(1000, 10_000, marks=pytest.mark.long)])
 def test_a_day_of_outage_is_made_good_within_the_limit(day: Day, pulls: int, deliveries: int) -> None:
     """24 hours away, thousands of deliveries missed: every open pull request has its check again, and no request was refused."""
     seconds = outage(day, pulls, deliveries)
