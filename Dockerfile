@@ -1,9 +1,9 @@
 # The App as a container: no shell command at start, an unprivileged user, nothing written outside /var/lib/interlock and /tmp.
 # Pin the base by digest in your own build: docker buildx imagetools inspect python:3.13-slim-trixie
 FROM python:3.13-slim-trixie AS wheels
-COPY requirements.lock /tmp/requirements.lock
+COPY requirements-postgres.lock /tmp/requirements-postgres.lock
 RUN python -m venv /opt/interlock \
- && /opt/interlock/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r /tmp/requirements.lock
+ && /opt/interlock/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r /tmp/requirements-postgres.lock
 
 FROM python:3.13-slim-trixie
 # git is the only program that Interlock starts. Debian keeps one version of it at a time, so a pin would only break the build.

@@ -92,8 +92,9 @@ audit: ## Ask PyPI's advisories about the lock (needs a network; not part of .ci
 lock: develop ## Resolve the dependencies anew, with hashes
 	$(RUN)/python -m pip install --quiet uv
 	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
+	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --extra postgres -c requirements.lock -o requirements-postgres.lock
 	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --group build -c requirements.lock -o requirements-build.lock
-	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --extra postgres --extra otel --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml --extra postgres --extra otel --group dev -c requirements-postgres.lock -c requirements-build.lock -o requirements-dev.lock
 
 clean: ## Remove what was built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

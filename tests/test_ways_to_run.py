@@ -84,9 +84,12 @@ def hardened(service: dict[str, Any]) -> bool:
 
 
 def test_compose_runs_the_container_with_nothing_it_does_not_need() -> None:
-    """Root read-only, no capability, the port on this machine only, settings that there are."""
-    service = yaml.safe_load((ROOT / "compose.yml").read_text())["services"]["interlock"]
+    """Root read-only, no capability, the port on this machine only, settings that there are; the database is reached from the server alone."""
+    whole = yaml.safe_load((ROOT / "compose.yml").read_text())
+    service, database = whole["services"]["interlock"], whole["services"]["database"]
     assert hardened(service)
+    assert service["depends_on"]["database"]["condition"] == "service_healthy" and "pg_isready" in database["healthcheck"]["test"]
+    assert "ports" not in database and all(whole["networks"][name]["internal"] for name in database["networks"])
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert set(service["environment"]) <= KNOWN
 
