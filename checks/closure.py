@@ -37,7 +37,8 @@ def closure(tree: Tree, path: str) -> tuple[str, ...] | None:
         except Unreadable:
             return None
         pending += actions
-        seen.update(dict.fromkeys(script for script in scripts if tree.entry(script) is not None))
+        # A folder that a command is given is what it works on, not what decides how it works.
+        seen.update(dict.fromkeys(script for script in scripts if (entry := tree.entry(script)) is not None and not entry.is_directory))
     return tuple(seen)
 
 

@@ -91,6 +91,15 @@ def test_a_script_that_becomes_a_link_is_another() -> None:
     assert unchanged(_tree(base), MemoryTree({**content, "ci/run": (b"../evil", LINK)}), CI) is False
 
 
+def test_the_folder_that_a_command_works_on_decides_nothing() -> None:
+    """`terraform -chdir=infra/prod plan` is the same proof whatever the change does in that folder."""
+    base = {
+        CI: "jobs:\n  plan:\n    steps:\n      - run: terraform -chdir=infra/prod plan\n      - run: tool infra/prod\n",
+        "infra/prod/main.tf": "a = 1\n",
+    }
+    assert unchanged(_tree(base), _tree({**base, "infra/prod/main.tf": "a = 2\n"}), CI) is True
+
+
 @pytest.mark.bypass("BP-91")
 def test_bp_91_an_artifact_of_the_same_name_from_another_run_is_none(house: House) -> None:
     """The plan's digest, perfect, but published by the run of a workflow that the change brought; or by one that failed."""
