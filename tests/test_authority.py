@@ -521,3 +521,106 @@ def test_only_a_file_named_as_an_event_is_a_hook_of_cline() -> None:
     assert len(authority_of(tree({".clinerules/hooks/Notification": "#!/bin/sh"}))) == 1
     (found,) = authority_of(tree({".clinerules/hooks/PreToolUse": "#!/bin/sh", ".clinerules/hooks/README.md": "# Hooks"}))
     assert not any("README" in item.text for item in (*found.grants, *found.limits))
+
+
+def _job(step: str, on: str = "issue_comment", permissions: str = "{contents: read}") -> Files:
+    return {
+        ".github/workflows/one.yml": f"on: {on}\npermissions: {permissions}\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n{step}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "on", "expected"),
+    [
+        ("{}", "issue_comment", True),
+        ("{prompt: review it}", "issue_comment", False),
+        ("{prompt: review it, track_progress: true}", "pull_request", True),
+        ("{}", "schedule", False),
+    ],
+)
+def test_claude_started_by_a_mention_edits_the_checkout_and_pushes_its_branch(given: str, on: str, expected: bool) -> None:
+    """Without a prompt a mention starts tag mode: acceptEdits and git's commit and push (claude-code-action, src/modes)."""
+    (found,) = authority_of(tree(_job(f"      - uses: anthropics/claude-code-action@v1\n        with: {given}\n", on)))
+    texts = [grant.text for grant in found.grants]
+    assert ("edit any file of the checkout" in texts) is expected
+    assert ("commit to its branch and push it" in texts) is expected
+    assert found.own_limits.startswith("yes") is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "permissions", "expected"),
+    [
+        ("{prompt: hi}", "{contents: read, id-token: write}", True),
+        ("{prompt: hi, github_token: x}", "{contents: read, id-token: write}", False),
+        ("{prompt: hi}", "{contents: read}", False),
+    ],
+)
+def test_claude_has_the_token_of_its_app_unless_it_is_given_another(given: str, permissions: str, expected: bool) -> None:
+    """The OIDC token is traded for the App's, which writes what the workflow token may not (claude-code-action, docs/security.md)."""
+    step = f"      - uses: anthropics/claude-code-action@v1\n        with: {given}\n"
+    (found,) = authority_of(tree(_job(step, "pull_request", permissions)))
+    assert any("Claude GitHub App" in grant.text for grant in found.grants) is expected
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ('"$BIN" usage --provider codex --web', False),
+        ("npx --yes codex --full-auto", True),
+        ("sudo --preserve-env codex exec hi", True),
+        ("timeout 60 claude -p hi", True),
+    ],
+)
+def test_the_value_of_an_option_is_not_a_program_that_runs(script: str, expected: bool) -> None:
+    """A word behind an option that takes a value is that value."""
+    assert bool(authority_of(tree(_job(f"      - run: {script}\n")))) is expected
+
+
+def test_an_action_checked_out_at_run_time_is_known_by_the_repository_it_comes_from() -> None:
+    """`actions/checkout` with `repository` and `path` puts that repository's action at `./path`."""
+    steps = """
+      - uses: actions/checkout@v4
+        with: {repository: anthropics/claude-code-security-review, path: .github/actions/review}
+      - uses: ./.github/actions/review
+        with: {claude-api-key: "${{ secrets.KEY }}"}
+"""
+    (found,) = authority_of(tree(_job(steps)))
+    assert found.agent == "claude-code"
+    assert any("claude-code-security-review" in text for text in found.unknown)
+
+
+def test_a_local_action_with_the_inputs_of_claudes_own_is_one_that_runs_it() -> None:
+    """What an action starts by a program of its own is told by its inputs."""
+    step = "      - uses: ./base-action\n        with: {prompt: hi, anthropic_api_key: x, allowed_tools: 'Bash(rm *)'}\n"
+    action = "name: Base\nruns:\n  using: composite\n  steps:\n    - {run: bun run index.ts, shell: bash}\n"
+    (found,) = authority_of(tree(_job(step) | {"base-action/action.yml": action}))
+    assert any(grant.what == "rm *" for grant in found.grants)
+    other = "      - uses: ./base-action\n        with: {prompt: hi}\n"
+    assert authority_of(tree(_job(other) | {"base-action/action.yml": action})) == ()
+
+
+@pytest.mark.parametrize(("on", "expected"), [("workflow_call", 1), ("[workflow_call, schedule]", 2)])
+def test_a_workflow_that_only_runs_when_called_is_said_once_per_caller(on: str, expected: int) -> None:
+    """By itself it never runs."""
+    called = _job("      - run: claude -p hi\n", on)[".github/workflows/one.yml"]
+    caller = "on: issues\njobs:\n  ask:\n    uses: ./.github/workflows/one.yml\n"
+    found = authority_of(tree({".github/workflows/one.yml": called, ".github/workflows/caller.yml": caller}))
+    assert len(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "granted", "own"),
+    [
+        (":read-only", "", "no"),
+        (":workspace", "run any command unasked inside the sandbox, writing the checkout", "yes"),
+        (":danger-full-access", "do anything outside any sandbox", "yes"),
+        ("triage", "run any command unasked, as far as the permission profile triage lets it", "unknown"),
+    ],
+)
+def test_codexs_permission_profile_is_the_sandbox_of_its_action(profile: str, granted: str, own: str) -> None:
+    """The profile takes the place of `sandbox`; one that is named stands elsewhere (codex-action README; developers.openai.com/codex/permissions)."""
+    (found,) = authority_of(tree(_job(f"      - uses: openai/codex-action@v1\n        with: {{permission-profile: '{profile}'}}\n")))
+    texts = [grant.text for grant in found.grants if "command" in grant.text or "anything" in grant.text]
+    assert texts == ([granted] if granted else [])
+    assert found.own_limits.startswith(own)
+    assert any("read-only" in limit.text for limit in found.limits) is (profile == ":read-only")

@@ -39,6 +39,7 @@ FILE = "whoever may change the workflow"
 ACTIONS = {
     "anthropics/claude-code-action": ("claude-code", "Claude Code"),
     "anthropics/claude-code-base-action": ("claude-code", "Claude Code"),
+    "anthropics/claude-code-security-review": ("claude-code", "Claude Code"),
     "openai/codex-action": ("codex", "Codex"),
     "google-github-actions/run-gemini-cli": ("gemini-cli", "Gemini CLI"),
     "google-gemini/gemini-cli-action": ("gemini-cli", "Gemini CLI"),
@@ -53,6 +54,21 @@ def read(folder: Folder, only: Collection[str] | None = None) -> Iterator[Author
     """Every job of the repository's workflows that runs an agent (`only`: of these files)."""
     if folder.root:
         return
+    if only is None:
+        found = list(_everywhere(folder, None))
+        called = {one.surface.partition(", called by ")[0] for one in found if ", called by " in one.surface}
+        # One that runs only when called is said once per caller.
+        yield from (one for one in found if one.surface not in called or not _only_called(folder, one.files[0]))
+        return
+    yield from _everywhere(folder, only)
+
+
+def _only_called(folder: Folder, path: str) -> bool:
+    found = _local(folder, path)
+    return found is not None and found.events == {"workflow_call"}
+
+
+def _everywhere(folder: Folder, only: Collection[str] | None) -> Iterator[Authority]:
     entries = folder.tree.list(FOLDER)
     for name in sorted(entries)[:500]:
         path = f"{FOLDER}/{name}"
@@ -141,18 +157,40 @@ DEPTH = 10
 
 def _steps(folder: Folder, found: Workflow, steps: Iterable[Step], depth: int = 0) -> Iterator[tuple[Workflow, Step]]:
     """Every step with the file it stands in: those of local composite actions stand for the step that uses them."""
+    fetched: dict[str, str] = {}
     for step in steps:
-        yield found, step
+        if step.action == "actions/checkout" and step.input("repository") and step.input("path"):
+            fetched[posixpath.normpath(step.input("path") or "")] = step.input("repository") or ""
         if not step.uses.startswith("./") or depth >= DEPTH:
+            yield found, step
             continue
         root = posixpath.normpath(step.uses)
-        action = _local(folder, f"{root}/action.yml") or _local(folder, f"{root}/action.yaml")
-        if action is None:
+        whose = next((path for path in fetched if root == path or root.startswith(path + "/")), None)
+        if whose is not None:
+            # Another repository's action, which an earlier step checked out to this path.
+            yield found, replace(step, uses=fetched[whose] + root[len(whose) :])
             continue
-        here = replace(action, triggers=found.triggers)
-        for job in action.jobs:
+        yield found, step
+        action = _local(folder, f"{root}/action.yml") or _local(folder, f"{root}/action.yaml")
+        ran = False
+        here = replace(action, triggers=found.triggers) if action is not None else found
+        for job in action.jobs if action is not None else ():
             inner = tuple(replace(one, with_=tuple((key, _given(text, step)) for key, text in one.with_)) for one in job.steps)
-            yield from _steps(folder, here, inner, depth + 1)
+            for place, one in _steps(folder, here, inner, depth + 1):
+                ran = ran or any(True for _ in _agents_of(one))
+                yield place, one
+        if not ran and _takes_what_claude_takes(step):
+            # It runs the agent by a program of its own: its inputs say which agent.
+            yield found, replace(step, uses="anthropics/claude-code-base-action")
+
+
+def _takes_what_claude_takes(step: Step) -> bool:
+    """Whether a step's inputs are those of claude-code-base-action (its action.yml): a key of the vendor and something to do."""
+    keys = {key.lower() for key, _ in step.with_}
+    return "claude_args" in keys or (
+        bool(keys & {"anthropic_api_key", "claude_code_oauth_token", "anthropic_federation_rule_id"})
+        and bool(keys & {"prompt", "prompt_file", "allowed_tools"})
+    )
 
 
 def _given(text: str, step: Step) -> str:
@@ -187,11 +225,13 @@ def _own(draft: Draft, path: str) -> str:
     """A token of a workflow may never push changed workflows (docs.github.com/actions, GITHUB_TOKEN); a pull request or another token may."""
     edits = any(grant.verb is Verb.EDIT and (grant.what == "*" or ".github" in grant.what) for grant in draft.grants)
     runs = any(
-        grant.verb is Verb.EVERYTHING or (grant.verb is Verb.SHELL and (grant.what == "*" or weigh(grant.what).runner))
+        grant.verb is Verb.EVERYTHING or (grant.verb is Verb.SHELL and (grant.what in ("*", "sandboxed") or weigh(grant.what).runner))
         for grant in draft.grants
     )
     if edits or runs:
         return f"yes in its checkout ({path} included); the workflow token cannot push a changed workflow, another token it is given could"
+    if any(grant.verb is Verb.SHELL and grant.what.startswith("profile ") for grant in draft.grants):
+        return "unknown: its permission profile says what it may write"
     return f"no: nothing lets it write {path}"
 
 
@@ -272,7 +312,15 @@ def _agents_of(step: Step) -> Iterator[tuple[str, str, Fill]]:
 def _shelled(script: str) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
     """The agents that a script calls: (agent, title, what makes the call dangerous)."""
     words = _uncommented(script)
-    return tuple((agent, title, danger) for agent, title, pattern, danger in _SHELL_OUTS if pattern.search(words))
+    return tuple(
+        (agent, title, danger)
+        for agent, title, pattern, danger in _SHELL_OUTS
+        if any(not _OPTION.search(words[max(0, match.start() - 80) : match.start() + 1]) for match in pattern.finditer(words))
+    )
+
+
+_OPTION = re.compile(r"\s--(?!(?:yes|no-install|preserve-env|foreground|login|bun|quiet|silent|ignore-environment)\s)[a-z][a-z-]*[ \t]+\Z")
+"""What follows such an option is its value (`usage --provider codex --web`), not a program that runs."""
 
 
 def _uncommented(script: str) -> str:
@@ -284,8 +332,41 @@ def _plain(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
     draft.grants.append(shell("*", found.path, step.uses_line or step.line))
 
 
+_TAGGED = ("issue_comment", "issues", "pull_request_review", "pull_request_review_comment")
+
+
+def _claude_by_mention(draft: Draft, found: Workflow, step: Step) -> None:
+    """What claude-code-action gives when a mention starts it: without a prompt, or with `track_progress` (src/modes/{detector,tag/index}.ts).
+
+    File edits in the checkout are taken without asking, and git may commit and push the branch that the action makes.
+    """
+    mentioned = not (step.input("prompt") or "").strip() and any(event in found.events for event in _TAGGED)
+    if not mentioned and (step.input("track_progress") or "").strip().lower() != "true":
+        return
+    line = step.uses_line or step.line
+    draft.grants.append(Grant(Verb.EDIT, "*", "edit any file of the checkout", found.path, line, quiet=True))
+    if (step.input("use_commit_signing") or "").strip().lower() == "true":
+        draft.grants.append(Grant(Verb.TOOL, "commits", "commit files to its branch through GitHub", found.path, line, quiet=True))
+        return
+    draft.grants.append(Grant(Verb.TOOL, "commits", "commit to its branch and push it", found.path, line, quiet=True))
+
+
+def _claude_app(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
+    """Without `github_token` the action trades its OIDC token for one of the Claude GitHub App (docs/security.md, src/github/token.ts)."""
+    permissions = job.permissions or found.permissions
+    if (step.input("github_token") or "").strip() or permissions is None:
+        return
+    if permissions.whole == "write-all" or ("id-token", "write") in permissions.scopes:
+        text = "write contents, pull-requests and issues with the token of the Claude GitHub App, whatever the workflow token may"
+        draft.grants.append(
+            Grant(Verb.TOKEN, "Claude GitHub App", text, found.path, step.uses_line or step.line, destructive=True, quiet=True)
+        )
+
+
 def _claude(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
     path = found.path
+    if step.action == "anthropics/claude-code-security-review":
+        draft.unknown.append("which tools anthropics/claude-code-security-review gives the agent: its own program says")
     for key in ("allowed_tools", "allowed-tools"):
         _claude_tools(draft, step.input(key) or "", path, step.input_line(key))
     for rule in split_tools(step.input("disallowed_tools") or ""):
@@ -323,6 +404,10 @@ def _claude(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
             draft.grants.append(Grant(Verb.PLUGIN, f"{key} {entry}", f"load {entry}", path, step.input_line(key), Severity.MODERATE))
     if "0" in (step.input("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB") or "", dict(step.env).get("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "")):
         draft.grants.append(Grant(Verb.SECRET, "environment", "hand its secrets to the programs it starts", path, step.line, Severity.HIGH))
+    # Last: what the workflow itself lists is said first.
+    if step.action == "anthropics/claude-code-action":
+        _claude_by_mention(draft, found, step)
+        _claude_app(draft, found, job, step)
     if step.action.endswith("base-action"):
         draft.unknown.append("the base action does not restore the agent's files from the base branch")
 
@@ -425,13 +510,20 @@ def _inline(text: str) -> Node | None:
     return node if node.is_map else None
 
 
+_PROFILES = {":read-only": "read-only", ":workspace": "workspace-write", ":danger-full-access": "danger-full-access"}
+"""Codex's own permission profiles and the sandboxes they are (developers.openai.com/codex/permissions)."""
+
+
 def _codex(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
     path = found.path
-    box = step.input("sandbox") or "workspace-write"
+    # The profile stands in place of the older `sandbox` (its README, "permission-profile").
+    profile = (step.input("permission-profile") or "").strip()
+    box = _PROFILES.get(profile, profile) or step.input("sandbox") or "workspace-write"
+    key = "permission-profile" if profile else "sandbox"
     arguments = step.input("codex-args") or ""
     everything = "danger-full-access" in arguments or "--dangerously-bypass-approvals-and-sandbox" in arguments or "--yolo" in arguments
     if box == "danger-full-access" or everything:
-        line = step.input_line("codex-args" if everything else "sandbox")
+        line = step.input_line("codex-args" if everything else key)
         draft.grants.append(
             Grant(Verb.EVERYTHING, "danger-full-access", "do anything outside any sandbox", path, line, Severity.HIGH, True)
         )
@@ -448,9 +540,13 @@ def _codex(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
                 ("in the sandbox",),
             )
         )
+    elif profile and box == profile:
+        text = f"run any command unasked, as far as the permission profile {profile} lets it"
+        draft.grants.append(Grant(Verb.SHELL, f"profile {profile}", text, path, step.input_line(key), condition=("in the sandbox",)))
+        draft.unknown.append(f"what the permission profile {profile} lets it write and reach: the config.toml of its codex-home says")
     else:
         draft.limits.append(
-            Limit(Verb.SHELL, "sandbox", "the read-only sandbox", path, step.input_line("sandbox"), Force.BYPASSABLE, FILE, Severity.HIGH)
+            Limit(Verb.SHELL, "sandbox", "the read-only sandbox", path, step.input_line(key), Force.BYPASSABLE, FILE, Severity.HIGH)
         )
     strategy = step.input("safety-strategy") or "drop-sudo"
     if strategy == "unsafe":
