@@ -131,6 +131,26 @@ DEPENDS: dict[str, tuple[dict[str, str], str, list[tuple[str, ...]]]] = {
         "web/src/db.ts",
         [("web/src/db.ts", "web/src/a.ts")],
     ),
+    "typescript, an alias of another name": (
+        {
+            "tsconfig.json": '{"compilerOptions": {"paths": {"config": ["src/settings/index.ts"], "@libs/*": ["libs/*/src/main.ts"]}}}',
+            "src/settings/index.ts": "import '@libs/money'\n",
+            "libs/money/src/main.ts": "",
+            "src/a.ts": "import config from 'config'\n",
+        },
+        "libs/money/src/main.ts",
+        [("libs/money/src/main.ts", "src/settings/index.ts"), ("libs/money/src/main.ts", "src/settings/index.ts", "src/a.ts")],
+    ),
+    "typescript, an import in a comment": (
+        {"src/db.ts": "", "src/a.ts": "// import './db'\n/**\n * import './db'\n */\n"},
+        "src/db.ts",
+        [],
+    ),
+    "typescript, a file before the folder of its name": (
+        {"src/db/index.ts": "", "src/db.ts": "", "src/a.ts": "import { x } from './db'\n"},
+        "src/db/index.ts",
+        [],
+    ),
     "typescript, a workspace": (
         {
             "packages/core/package.json": '{"name": "@acme/core", "main": "dist/index.js", "exports": {".": "./dist/index.js", "./db": "./dist/db/main.js"}}',

@@ -10,6 +10,8 @@ from typing import Any
 from checks.reach.edges.base import Extractor, View, folder_of, joined, last, text
 
 _IMPORT = re.compile(rb"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire(?:\.resolve)?\s*\(\s*|\bmock\(\s*)(["'])([^"'\n\r]{1,300})\1""")
+_REMARK = re.compile(rb"[ \t]*(?://|/?\*)")
+"""The beginning of a line that is a comment, or one within a comment of the usual form."""
 _ENDING = re.compile(r"(?:\.d)?\.(?:[cm]?[jt]sx?|vue|svelte|json)\Z")
 _CODE = re.compile(r".*\.(?:[cm]?[jt]sx?|vue|svelte|astro)\Z")
 _MADE = re.compile(r"^(?:(?:dist|build|lib|out|src|esm|cjs|types)/)*")
@@ -18,7 +20,7 @@ _NOISE = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 def mentions(data: bytes) -> Iterator[str]:
     """What stands in quotes after `from`, `import` or `require`."""
-    return (text(match[2]) for match in _IMPORT.finditer(data))
+    return (text(match[2]) for match in _IMPORT.finditer(data) if not _REMARK.match(data, data.rfind(b"\n", 0, match.start()) + 1))
 
 
 def keys(mention: str) -> Iterator[str]:
@@ -37,6 +39,7 @@ def names(path: str, view: View) -> Iterator[str]:
     if stem == "index":
         yield "."
         yield last(folder_of(path))
+    yield from _called(path, view)
     manifest = view.above(path, "package.json")
     if manifest is not None and (own := _manifest(manifest, view).get("name")):
         for way in _ways(manifest, view).get(_bare(_below(path, manifest)), ()):
@@ -45,8 +48,8 @@ def names(path: str, view: View) -> Iterator[str]:
 
 def leads(mention: str, source: str, target: str, view: View) -> bool:
     if mention.startswith("."):
-        return _is(target, joined(folder_of(source), mention))
-    if any(_is(target, place) for place in _aliases(mention, source, view)):
+        return _means(target, joined(folder_of(source), mention), view)
+    if any(_means(target, place, view) for place in _aliases(mention, source, view)):
         return True
     manifest = view.above(target, "package.json")
     if manifest is None:
@@ -55,7 +58,31 @@ def leads(mention: str, source: str, target: str, view: View) -> bool:
     if _manifest(manifest, view).get("name") != package:
         return False
     below = mention[len(package) :].lstrip("/")
+    if below and _is_folder_of(target, below) and _beside(joined(folder_of(manifest), below), view):
+        return False
     return _entry(target, manifest, f"./{below}" if below else ".", view)
+
+
+def _called(path: str, view: View) -> Iterator[str]:
+    """The last words of the aliases that lead to a file by another name than its own."""
+    for pattern, goal in _renaming(folder_of(path), view):
+        before, star, after = goal.partition("*")
+        if not star and _is(path, goal):
+            yield _ENDING.sub("", last(pattern))
+        elif star and path.startswith(before) and (end := path.find(_ENDING.sub("", after), len(before))) >= 0:
+            yield _ENDING.sub("", last(pattern.replace("*", path[len(before) : end], 1)))
+
+
+def _renaming(folder: str, view: View) -> tuple[tuple[str, str], ...]:
+    """The aliases of every tsconfig.json above a folder whose goal may end in another word than what is written."""
+
+    def find(one: str) -> tuple[tuple[str, str], ...]:
+        own = view.once("aliases", one, lambda here: tuple(_rules(here, view)))
+        above = _renaming(folder_of(one), view) if one else ()
+        return tuple(dict.fromkeys((*above, *(rule for rule in own if not rule[1].endswith("*") and last(rule[0]) != last(rule[1])))))
+
+    found: tuple[tuple[str, str], ...] = view.once("renaming", folder, find)
+    return found
 
 
 def _package(mention: str) -> str:
@@ -69,6 +96,21 @@ def _is(target: str, place: str) -> bool:
     return (
         place in (target, bare) or bare == f"{place}/index".lstrip("/") or (bare == _ENDING.sub("", place) and not target.endswith(".json"))
     )
+
+
+def _means(target: str, place: str, view: View) -> bool:
+    """`_is`, where a file goes before the folder of the same name."""
+    if not _is(target, place):
+        return False
+    return not (place and _is_folder_of(target, place) and _beside(place, view))
+
+
+def _is_folder_of(target: str, place: str) -> bool:
+    return _ENDING.sub("", target).endswith(f"{place}/index")
+
+
+def _beside(place: str, view: View) -> bool:
+    return any(view.has(place + ending) for ending in (".ts", ".tsx", ".js", ".jsx"))
 
 
 def _below(path: str, manifest: str) -> str:
@@ -183,4 +225,4 @@ def _options(path: str, view: View, depth: int) -> Iterator[tuple[str, str]]:
             yield from _options(joined(folder, one if one.endswith(".json") else one + ".json"), view, depth - 1)
 
 
-EXTRACTOR = Extractor("javascript", _CODE, "imports", mentions, keys, names, leads)
+EXTRACTOR = Extractor("javascript", _CODE, "imports", mentions, keys, names, leads, version=2)
