@@ -624,3 +624,17 @@ def test_codexs_permission_profile_is_the_sandbox_of_its_action(profile: str, gr
     assert texts == ([granted] if granted else [])
     assert found.own_limits.startswith(own)
     assert any("read-only" in limit.text for limit in found.limits) is (profile == ":read-only")
+
+
+def test_the_setup_script_of_codexs_environment_runs_by_itself() -> None:
+    """Setup runs when a worktree is made; an action waits for a click (developers.openai.com/codex/app/local-environments)."""
+    text = 'version = 1\n[setup]\nscript = """\npnpm install\n"""\n[[actions]]\nname = "x"\ncommand = "make deploy"\n'
+    (found,) = authority_of(tree({".codex/environments/environment.toml": text}))
+    texts = " ".join(grant.text for grant in found.grants)
+    assert "pnpm install" in texts and "make deploy" not in texts
+
+
+def test_the_groups_of_a_roo_mode_are_all_told() -> None:
+    """A mode has what it lists: the tools of servers too (docs.roocode.com/features/custom-modes)."""
+    (found,) = answers(tree({".roomodes": "customModes:\n  - slug: fix\n    groups: [read, command, mcp]\n"}))
+    assert any("tools of servers in the mode fix" in grant.text for grant in found.alone)

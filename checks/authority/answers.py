@@ -73,6 +73,11 @@ def answers(tree: Tree, rules: Rules | None = None, roots: Iterable[str] = ("",)
     return tuple(answer_of(authority, rules) for authority in authority_of(tree, roots))
 
 
+def _of_sub_agent(grant: Grant) -> bool:
+    """A tool that a sub-agent lists, which has no more than the agent itself."""
+    return grant.verb is Verb.TOOL and bool(grant.within) and grant.what.startswith(f"{grant.within}:")
+
+
 def answer_of(authority: Authority, rules: Rules | None = None) -> Answer:
     """The answers for one agent."""
     conditions = [condition for grant in authority.grants for condition in grant.condition]
@@ -82,7 +87,7 @@ def answer_of(authority: Authority, rules: Rules | None = None) -> Answer:
         surface=authority.surface,
         alone=tuple(
             sorted(
-                (grant for grant in authority.grants if grant.verb not in _REACH and not (grant.within and grant.verb is Verb.TOOL)),
+                (grant for grant in authority.grants if grant.verb not in _REACH and not _of_sub_agent(grant)),
                 key=lambda grant: -grant.severity.rank,
             )
         ),

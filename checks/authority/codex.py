@@ -1,6 +1,6 @@
 """Codex: .codex/config.toml and .codex/rules/*.rules, loaded in projects the user trusts.
 
-Docs: developers.openai.com/codex/{config-reference,security,rules,hooks}; github.com/openai/codex codex-rs/core/config.schema.json.
+Docs: developers.openai.com/codex/{config-reference,security,rules,hooks,app/local-environments}; github.com/openai/codex codex-rs/core/config.schema.json.
 The most restrictive matching rule counts: forbidden over prompt over allow; an allow rule also leaves the sandbox.
 """
 
@@ -36,6 +36,10 @@ def read(folder: Folder) -> Iterator[Authority]:
         text = folder.text(name)
         if text is not None:
             _rules(draft, folder, text, folder.at(name), rules)
+    for name in folder.names(".codex/environments", ".toml"):
+        environment = folder.toml(name)
+        if environment is not None:
+            _environment(draft, environment, folder.at(name))
     if not folder.seen and not folder.unread:
         return
     everything = any(grant.what in ("danger-full-access", "never without a sandbox") for grant in draft.grants)
@@ -45,6 +49,17 @@ def read(folder: Folder) -> Iterator[Authority]:
     )
     draft.unknown.append("the user's config.toml, whether the project is trusted, and the organisation's requirements.toml")
     yield folder.finish(draft).done()
+
+
+def _environment(draft: Draft, node: Node, path: str) -> None:
+    """The scripts that the app runs by itself when it makes a worktree or clears it away; actions wait for a click."""
+    for key, when in (("setup", "makes a worktree"), ("cleanup", "clears a worktree away")):
+        table = node.get(key)
+        script = (table.string("script") if table is not None and table.is_map else None) or ""
+        first = next((line.strip() for line in script.splitlines() if line.strip()), "")
+        if first:
+            text = f"have the script of {key} (`{first[:80]}`) run when the Codex app {when}"
+            draft.grants.append(Grant(Verb.CODE, f"{key} script", text, path, node.key_line(key), value=script, quiet=True))
 
 
 def decide(rules: list[Rule], command: str) -> Decision:
