@@ -638,3 +638,13 @@ def test_the_groups_of_a_roo_mode_are_all_told() -> None:
     """A mode has what it lists: the tools of servers too (docs.roocode.com/features/custom-modes)."""
     (found,) = answers(tree({".roomodes": "customModes:\n  - slug: fix\n    groups: [read, command, mcp]\n"}))
     assert any("tools of servers in the mode fix" in grant.text for grant in found.alone)
+
+
+def test_what_a_workflow_loads_and_hands_to_its_agent_is_told() -> None:
+    """`extensions` of run-gemini-cli are loaded; a secret in gh-aw's `engine.env` is handed over (their READMEs)."""
+    step = "      - uses: google-github-actions/run-gemini-cli@v0\n        with:\n          extensions: '[\"https://github.com/acme/review\"]'\n"
+    (found,) = authority_of(tree(_job(step)))
+    assert any(grant.text == "load https://github.com/acme/review" for grant in found.grants)
+    front = "---\non: push\nengine:\n  id: claude\n  env:\n    ANTHROPIC_API_KEY: ${{ secrets.CLAUDE_KEY }}\n---\nDo it.\n"
+    (found,) = authority_of(tree({".github/workflows/one.md": front}))
+    assert [grant.what for grant in found.grants if "secret" in grant.text] == ["CLAUDE_KEY"]

@@ -617,6 +617,9 @@ def _gemini(draft: Draft, found: Workflow, job: Job, step: Step) -> None:
                         FILE,
                     )
                 )
+    for entry in re.findall(r"https://[^\s\"',\]]{1,200}", step.input("extensions") or ""):
+        where = _where(step.input("extensions") or "", entry, step.input_line("extensions"))
+        draft.grants.append(Grant(Verb.PLUGIN, f"extension {entry}", f"load {entry}", path, where, Severity.MODERATE, quiet=True))
     if core is None:
         draft.grants.append(replace(shell("*", path, line), condition=("the action always runs with --yolo",)))
         return
@@ -798,6 +801,12 @@ def _agentic(folder: Folder, path: str) -> Iterator[Authority]:
             draft.grants.append(
                 Grant(Verb.TOKEN, scope, f"write {scope} with the workflow token", path, value.line, Severity.MODERATE, scope == "contents")
             )
+    for key in ("engine", "env", "mcp-servers"):
+        given = node.get(key)
+        for _, value in given.walk() if given is not None else ():
+            for secret in re.findall(r"secrets\.([A-Za-z0-9_]{1,80})", value.text or ""):
+                text = f"see or use the secret {secret}, unless gh-aw's firewall keeps it from the agent"
+                draft.grants.append(Grant(Verb.SECRET, secret, text, path, value.line, quiet=True))
     if folder.tree.entry(path.removesuffix(".md") + ".lock.yml") is None:
         draft.unknown.append("the compiled lock file is missing, so this workflow may not run at all")
     draft.own_limits = "no: its token reads only, unless the front matter says otherwise"
