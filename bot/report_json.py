@@ -55,6 +55,7 @@ def _values(report: Report) -> dict[str, Any]:
             "environments": list(assessment.reach.environments),
             "truncated": assessment.reach.truncated,
             "paths": [list(path) for path in assessment.reach.paths],
+            "reasons": [list(reasons) for reasons in assessment.reach.reasons],
         },
         "risk": {
             "score": assessment.risk.score,

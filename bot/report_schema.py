@@ -128,7 +128,7 @@ def _effect() -> Schema:
 
 
 def _reach() -> Schema:
-    return _record(
+    reach = _record(
         "What depends on what changed.",
         {
             "files": _count("Files that depend on what changed."),
@@ -137,8 +137,13 @@ def _reach() -> Schema:
             "environments": _every(_text("An environment.")),
             "truncated": {"type": "boolean", "description": "The search ended at its limit: there is more."},
             "paths": _every(_every(_text("A step")), "From a changed thing to what depends on it."),
+            "reasons": _every(
+                _every(_text("As in `imports`")), "For each path, why each step after the first depends on the one before it."
+            ),
         },
     )
+    reach["required"].remove("reasons")  # reports written before it was known lack it
+    return reach
 
 
 def _risk() -> Schema:

@@ -447,6 +447,8 @@ class Reach:
     truncated: bool = False
     paths: tuple[tuple[str, ...], ...] = ()
     """Shortest paths, from a changed thing to what depends on it."""
+    reasons: tuple[tuple[str, ...], ...] = ()
+    """For each path, why each thing after the first depends on the one before it, as in "imports"."""
 
 
 class Band(StrEnum):

@@ -298,3 +298,10 @@ def test_the_units_and_environments_of_dependents_count() -> None:
     }
     found = reach(files, {"modules/db/main.tf": "# 1\n"})
     assert (found.units, found.environments) == (("live/prod",), ("production",))
+
+
+def test_each_step_of_a_path_says_why() -> None:
+    """Beside every path stand its reasons, one fewer than its things."""
+    found = reach({"a.py": "", "b.py": "import a\n", "c.py": "import b\n"}, {"a.py": "1\n"})
+    assert found.paths == (("a.py", "b.py"), ("a.py", "b.py", "c.py"))
+    assert found.reasons == (("imports",), ("imports", "imports"))

@@ -17,7 +17,7 @@ from checks.reach.edges.base import View, folder_of
 from checks.reach.environments import environments_of
 from checks.reach.graph import NODES, Dependents, Graph
 from checks.reach.owners import owners_of
-from checks.reach.settings import settings_paths
+from checks.reach.settings import REASONS, settings_paths
 from checks.reach.units import Unit, jobs_of, ships, units_of
 
 PATHS = 5000
@@ -45,13 +45,18 @@ def reach_of(change: Change, effects: Sequence[Effect], policy: Policy, cache: C
     units = units_of(change, policy, [*paths, *reached])
     jobs = jobs_of(change, paths)
     named = (*units.values(), *jobs)
+    explained = [
+        *((path, REASONS[: len(path) - 1]) for path in settings_paths(change, effects)),
+        *((found.path_to(path), found.reasons_to(path)) for path in _shown(found, units, paths)),
+    ][:SHOWN]
     return Reach(
         files=len(change.files) + len(reached),
         units=tuple(sorted({unit.name for unit in named})),
         owners=owners_of(change, paths),
         environments=environments_of(effects, policy, [*paths, *reached], named),
         truncated=cut or len(every) > PATHS or found.cut is not None,
-        paths=(*settings_paths(change, effects), *_shown(found, units, paths))[:SHOWN],
+        paths=tuple(path for path, _ in explained),
+        reasons=tuple(reasons for _, reasons in explained),
     )
 
 
@@ -77,12 +82,12 @@ def _can_be_used(path: str) -> bool:
     return ships(path) or (path.startswith(".github/") and place_of(path) is Place.DEPLOYED)
 
 
-def _shown(found: Dependents, units: Mapping[str, Unit], changed: Iterable[str]) -> list[tuple[str, ...]]:
-    """The paths worth showing: first the nearest dependent in each other unit, then the nearest of all."""
+def _shown(found: Dependents, units: Mapping[str, Unit], changed: Iterable[str]) -> list[str]:
+    """The dependents worth showing: first the nearest dependent in each other unit, then the nearest of all."""
     own = {units[path].name for path in changed if path in units}
     first: dict[str, str] = {}
     for path in found.steps:
         if path in units and units[path].name not in own:
             first.setdefault(units[path].name, path)
     chosen = dict.fromkeys((*first.values(), *found.steps))
-    return [found.path_to(path) for path in list(chosen)[:SHOWN]]
+    return list(chosen)[:SHOWN]

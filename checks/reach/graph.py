@@ -58,6 +58,10 @@ class Dependents:
             found.append(self.steps[found[-1]].on)
         return tuple(reversed(found))
 
+    def reasons_to(self, path: str) -> tuple[str, ...]:
+        """Why each file after the first of `path_to` depends on the one before it."""
+        return tuple(self.steps[one].reason for one in self.path_to(path)[1:])
+
 
 _COUNTS = Kept(100_000)
 _INDEXES = Kept(1_500_000)

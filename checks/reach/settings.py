@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from checks.model import Change, Effect, Hazard, Unreadable
 from checks.readers import workflow
 
+REASONS = ("runs in", "is deployed to by")
+"""Why a job depends on its workflow, and an environment on the job."""
 JOBS = 3
 """Jobs of one workflow that are shown."""
 _TOKEN = frozenset({Hazard.PRIVILEGE_WIDENED, Hazard.PIPELINE_WIDENED, Hazard.SECRET_EXPOSED})
