@@ -229,7 +229,7 @@ def test_bash_completes() -> None:
         done = subprocess.run(["bash", "-c", script("bash", cli.parser()) + ask], capture_output=True, text=True, check=True)
         return done.stdout.split()
 
-    assert offered("re") == ["review", "replay"]
+    assert offered("re") == ["review", "replay", "records"]
     assert offered("review", "--format", "") == list(NAMES)
     assert "--quiet" in offered("review", "--q")
     assert offered("schema", "rep") == ["report"]
