@@ -140,7 +140,7 @@ def test_a_paused_replica_does_not_publish_over_a_newer_verdict(fleet: Fleet) ->
     slow = fleet.start()
     fleet.until(lambda: "workers on" in (fleet.folder / "worker-0.log").read_text())
     head = fleet.propose(1)
-    fleet.until(lambda: fleet.holds(slow))
+    fleet.until(lambda: "acme/shop/pull/1" in fleet.holds(slow))
     slow.send_signal(signal.SIGSTOP)
     paused = time.monotonic()
     fleet.start()

@@ -168,6 +168,11 @@ def _parser() -> Any:
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
 
 
+_ASCII = bytes(range(128)) + b"x" * 128
+"""To bash a character beyond ASCII is a letter of a word and no more, so the grammar sees an `x` for each of its bytes: its scanner asks the C
+library's `isalnum` and the like, which read past their table for larger characters (https://en.cppreference.com/w/c/string/byte/isalnum)."""
+
+
 class _Walker:
     """Goes down one syntax tree (and those of the scripts within it) and collects commands."""
 
@@ -183,7 +188,7 @@ class _Walker:
         source = text.encode("utf-8", "surrogatepass")
         kept = (self.source, self.offset)
         self.source, self.offset = source, line
-        tree = _parser().parse(source)
+        tree = _parser().parse(source.translate(_ASCII))
         self.walk(tree.root_node, context, 0)
         self.source, self.offset = kept
 
