@@ -172,6 +172,22 @@ def test_a_repository_has_only_so_many_at_a_time(store: Store) -> None:
     assert sum(work is not None for work in found) == 2
 
 
+def test_what_people_ask_is_done_one_at_a_time(store: Store, clock: Clock) -> None:
+    """A comment and a button of one repository wait for each other, as they came; its pull requests and other repositories do not wait."""
+    for kind, repository, number in (
+        ("comment", "acme/shop", 1),
+        ("button", "acme/shop", 2),
+        ("pull", "acme/shop", 3),
+        ("comment", "acme/web", 4),
+    ):
+        clock.now += 1
+        store.mark(Mark(f"{repository}/{kind}/{number}", repository, 1, kind))
+    held = {work.key: work for _ in range(4) if (work := store.take("w", LEASE)) is not None}
+    assert sorted(held) == ["acme/shop/comment/1", "acme/shop/pull/3", "acme/web/comment/4"]
+    store.finish(held["acme/shop/comment/1"])
+    assert taken(store).key == "acme/shop/button/2"
+
+
 def test_no_two_workers_hold_one_key(store: Store) -> None:
     """Twenty keys, eight takers: each key once."""
     for number in range(20):

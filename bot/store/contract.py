@@ -138,7 +138,10 @@ class Store(Protocol):
         """Something is to be looked at (again)."""
 
     def take(self, worker: str, lease: float, per_repository: int = 2) -> Work | None:
-        """The next piece of work under a lease of `lease` seconds: the installation, then the repository, whose turn is longest ago goes first."""
+        """The next piece of work under a lease of `lease` seconds: the installation, then the repository, whose turn is longest ago goes first.
+
+        What people ask (kinds comment and button) is done one at a time in each repository, in the order it was asked: each answer knows the others.
+        """
 
     def keep(self, work: Work, lease: float) -> None:
         """Hold on to a lease. Raises `LostLease`."""

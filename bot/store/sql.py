@@ -169,8 +169,10 @@ class SqlStore(ABC):
             left join turns i on i.repository = 'installation:' || w.installation
             where w.dead = 0 and w.not_before <= ? and w.leased_until <= ?
             and (select count(*) from work o where o.repository = w.repository and o.leased_until > ?) < ?
+            and not (w.kind in ('comment', 'button') and exists (select 1 from work o
+                where o.repository = w.repository and o.kind in ('comment', 'button') and o.leased_until > ?))
             order by coalesce(i.taken, 0), coalesce(t.taken, 0), w.marked limit 1""",
-            (now, now, now, per_repository),
+            (now, now, now, per_repository, now),
         ).fetchone()
 
     def ready(self, per_repository: int = 2) -> bool:
