@@ -14,7 +14,8 @@ from checks.authority.hooks import hook
 from checks.authority.nouns import Authority, Decision, Draft, Force, Grant, Limit, Verb
 from checks.authority.precedence import Rule, most_restrictive
 from checks.authority.sources import Folder, line_of, servers, truth
-from checks.model import Severity
+from checks.model import Severity, Unreadable
+from checks.readers import python
 from checks.readers.documents import Node
 
 AGENT, TITLE = "codex", "Codex"
@@ -229,9 +230,9 @@ _DECISIONS = {"allow": Decision.AUTO, "prompt": Decision.ASKED, "forbidden": Dec
 def _rules(draft: Draft, folder: Folder, text: str, path: str, rules: list[Rule]) -> None:
     """`prefix_rule(pattern=[…], decision=…)` in Starlark, whose expressions are Python's; the decision is allow where none is given."""
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        folder.unread.append((path, "its rules cannot be parsed", getattr(error, "lineno", None)))
+        tree = python.module(text, path)
+    except Unreadable as error:
+        folder.unread.append((path, "its rules cannot be parsed", error.line))
         return
     for call in (node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         if not isinstance(call.func, ast.Name) or call.func.id != "prefix_rule":

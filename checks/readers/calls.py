@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from checks.model import Unreadable
-from checks.readers import text_of
+from checks.readers import python, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -146,10 +145,7 @@ def _grammar(language: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - t
 
 
 def _python(text: str, path: str) -> tuple[Value, ...]:
-    try:
-        return tuple(_py(item, 0) for item in ast.parse(text).body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(path, f"it is not valid Python: {type(error).__name__}", getattr(error, "lineno", None)) from None
+    return tuple(_py(item, 0) for item in python.module(text, path).body)
 
 
 def _py(node: ast.AST, depth: int) -> Value:
