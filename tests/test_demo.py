@@ -15,7 +15,7 @@ def test_the_story_goes_as_told() -> None:
     told: list[str] = []
     assert story.tell(say=told.append) == 0
     text = "\n".join(told)
-    assert [mark for mark in re.findall(r"[✘✔](?= interlock: main)", text)] == ["✘", "✘", "✘", "✔"]
+    assert re.findall(r"[✘✔](?= interlock: main)", text) == ["✘", "✘", "✘", "✔"]
     assert "GitHub refuses the merge" in text and "GitHub lets it be merged" in text
     terms = [int(points) for points in re.findall(r"^ +(-?\d+)  \w+  ", text, re.MULTILINE)]
     assert terms and f"{sum(terms)}  of 100" in text

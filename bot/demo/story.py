@@ -82,7 +82,9 @@ def tell(keep: bool = False, colour: bool = False, say: Callable[[str], None] | 
     """Tell the story against the real server; 0 only if it went so."""
     speak = say or (lambda line: print(line, flush=True))
     paint = Paint(colour)
-    logging.getLogger("interlock").setLevel(logging.ERROR)
+    logger = logging.getLogger("interlock")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="interlock-demo-") as folder, StandIn.start() as github:
         stage = _stage(github, Path(folder), speak, paint)
         try:
@@ -97,6 +99,7 @@ def tell(keep: bool = False, colour: bool = False, say: Callable[[str], None] | 
             return 1
         finally:
             stage.server.stop()
+            logger.setLevel(level)
 
 
 def _stage(github: StandIn, folder: Path, say: Callable[[str], None], paint: Paint) -> Stage:
