@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench load door endtoend fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
+.PHONY: help bench history load door endtoend fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -58,6 +58,9 @@ mutants: develop ## Change the decision a little, function by function, and see 
 bench: develop ## Time reviews beside git diff (MIRRORS=dir adds real repositories, PLOT=file.svg a plot)
 	$(RUN)/python -m tests.benchmarks.review $(if $(MIRRORS),--mirrors $(MIRRORS)) $(if $(PLOT),--plot $(PLOT))
 	$(RUN)/python -m tests.benchmarks.domains $(if $(MIRRORS),--mirrors $(MIRRORS))
+
+history: develop ## Steps a second of a replayed history (REPOS="dir dir")
+	$(RUN)/python -m tests.benchmarks.history $(or $(REPOS),.)
 
 load: develop ## A large organisation's day against the stand-in: lag, memory, requests (ARGS="--postgres")
 	$(RUN)/python -m tests.benchmarks.load $(ARGS)

@@ -1,4 +1,5 @@
-"""Pull requests a second, from the open door to the published verdict, with 1, 2 and 4 workers on SQLite and on PostgreSQL.
+"""Pull requests a second, from the open door to the published verdict, with 1, 2 and 4 workers on SQLite and on PostgreSQL, beside the same looks
+one after another without deliveries and without anyone waiting for a turn.
 
 The stand-in for GitHub runs beside it on the same machine, and its share of the work is not taken off.
 """
@@ -6,12 +7,46 @@ The stand-in for GitHub runs beside it on the same machine, and its share of the
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
+from bot.demo.running import Running
+from bot.pipeline import look_at_pull
+from bot.triggers import pull_mark
 from tests.benchmarks.town import Town
 from tests.database import BACKENDS, address
+from tests.house import settings_for
+
+
+def without_turns(pulls: int) -> tuple[int, float]:
+    """How many pull requests were looked at by plain calls, and in how many seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="interlock-endtoend-"))
+    town = Town(folder)
+    server = Running(settings_for(town.github, town.app, folder), looks=False)
+    try:
+        town.build(4, pulls // 4)
+        tools = server.app.tools
+        assert tools is not None
+
+        async def look() -> None:
+            for repo, pull, _ in town.pulls:
+                tools.store.mark(pull_mark(f"acme/{repo.state.name}", town.installation.id, pull.number))
+                work = tools.store.take("bench", 600.0)
+                assert work is not None
+                await look_at_pull(work, tools)
+                tools.store.finish(work)
+
+        began = time.perf_counter()
+        assert server._loop is not None
+        asyncio.run_coroutine_threadsafe(look(), server._loop).result()
+        return len(town.pulls), time.perf_counter() - began
+    finally:
+        server.stop()
+        town.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:
@@ -20,6 +55,8 @@ def main() -> None:
     parser.add_argument("--pulls", type=int, default=40)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
     options = parser.parse_args()
+    count, alone = without_turns(options.pulls)
+    print(f"by plain calls, one after another: {count} pull requests in {alone:.1f} s, {count / alone:.2f} a second", flush=True)
     for backend in BACKENDS:
         for workers in options.workers:
             folder = Path(tempfile.mkdtemp(prefix="interlock-endtoend-"))

@@ -99,8 +99,8 @@ def _started() -> int:
     return _Counted.started
 
 
-def ranges(git_dir: Path) -> Iterator[tuple[str, str]]:
-    """(base, head) of the newest first-parent steps that change about 1, 100 and 3,000 files."""
+def ranges(git_dir: Path) -> Iterator[tuple[str, str, str]]:
+    """(what it is, base, head): the newest first-parent step, and ranges of about 100 and 3,000 files without it and then with it: a new head."""
     log = subprocess.run(
         command(git_dir, "rev-list", "--first-parent", "--max-count=4000", "HEAD"),
         env=environment(),
@@ -111,7 +111,7 @@ def ranges(git_dir: Path) -> Iterator[tuple[str, str]]:
     line = log.stdout.split()
     if len(line) < 2:
         return
-    yield line[1], line[0]
+    yield "newest step", line[1], line[0]
     for wanted in (100, 3000):
         low, high = 1, len(line) - 1
         while low < high:
@@ -123,7 +123,9 @@ def ranges(git_dir: Path) -> Iterator[tuple[str, str]]:
                 check=True,
             ).stdout
             low, high = (middle + 1, high) if names.count(b"\n") < wanted else (low, middle)
-        yield line[low], line[0]
+        if low > 1:
+            yield "range", line[low], line[1]
+            yield "one commit more", line[low], line[0]
 
 
 def made(folder: Path, files: int, changed: int) -> Path:
@@ -186,6 +188,18 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
     return sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True)) / sum((x - middle_x) ** 2 for x in xs)
 
 
+def command_line(mirrors: Path | None, only: Sequence[str] | None) -> tuple[float, int]:
+    """Seconds of `interlock review` of a newest step, in a process that starts for it, and the MiB it held at most."""
+    with tempfile.TemporaryDirectory() as place:
+        git_dirs = [at for name in only or () if mirrors and (at := mirrors / name / "repo").is_dir()]
+        git_dir = git_dirs[0] if git_dirs else made(Path(place) / "one", 1000, 3)
+        command_words = [sys.executable, "-m", "bot.cli", "review", "HEAD~1", "HEAD", "--repo", str(git_dir), "--format", "json"]
+        took = timed(lambda: subprocess.run(command_words, stdout=subprocess.DEVNULL, check=False))
+        probe = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        peak = subprocess.run([sys.executable, "-c", probe, *command_words], capture_output=True, text=True, check=True).stdout
+    return took, int(peak) // 1024
+
+
 def plot(rows: Sequence[Row]) -> str:
     """The ratios against the number of files, as SVG."""
     width, height, left, bottom = 720, 320, 60, 40
@@ -230,17 +244,17 @@ def main() -> None:
         if git_dir is None or (options.only and folder.name not in options.only):
             continue
         try:
-            rows += [measure(git_dir, base, head, folder.name) for base, head in ranges(git_dir)]
+            rows += [measure(git_dir, base, head, f"{folder.name}, {what}") for what, base, head in ranges(git_dir)]
         except (GitError, subprocess.CalledProcessError) as error:
             print(f"{folder.name}: {error}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as place:
         by_change = [
-            (number, measure(made(Path(place) / f"c{number}", 4000, number), "HEAD~1", "HEAD", f"made, {number} of 4,000 files"))
-            for number in (100, 300, 1000, 3000)
+            (number, measure(made(Path(place) / f"c{number}", 12_000, number), "HEAD~1", "HEAD", f"made, {number:,} of 12,000 files"))
+            for number in (100, 1000, 10_000)
         ]
         by_size = [
             (number, measure(made(Path(place) / f"s{number}", number, 10), "HEAD~1", "HEAD", f"made, 10 of {number:,} files"))
-            for number in (1000, 3000, 10_000, 30_000)
+            for number in (1000, 10_000, 100_000)
         ]
         made_ranges = (
             ("3,000 files renamed", committed(Path(place) / "renamed", _modules, _moved)),
@@ -257,6 +271,8 @@ def main() -> None:
     print(
         f"first output of the command line after {start * 1000:.0f} ms; peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB"
     )
+    alone, peak = command_line(options.mirrors, options.only)
+    print(f"`interlock review` of one step as a process of its own: {alone * 1000:.0f} ms, at most {peak} MiB")
     if options.plot:
         options.plot.write_text(plot(rows))
 
