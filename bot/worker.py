@@ -207,6 +207,12 @@ class Workers:
             beat.cancel()
 
     async def _failed(self, work: Work, error: Exception) -> None:
+        try:
+            await asyncio.to_thread(self._tools.store.check, work)
+        except LostLease:
+            # Whoever has it now tells how it ends: this failure, of one that stood still for so long, is no news.
+            logger.warning("%s was taken over by another worker (%s)", work.key, type(error).__name__)
+            return
         dead = work.attempts >= TRIES
         logger.exception("%s failed (try %d of %d)", work.key, work.attempts, TRIES)
         delay = min(300.0, 0.5 * 4.0 ** (work.attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import os
@@ -18,8 +19,9 @@ import pytest
 
 from bot import cli
 from bot.records import verify
-from bot.store import Mark, NoDriver, open_store
+from bot.store import Mark, NoDriver, Work, open_store
 from bot.store.sqlite import SCHEMA, SqliteStore
+from bot.worker import TRIES
 from tests.database import address
 from tests.house import TOPIC, House
 
@@ -148,6 +150,20 @@ def test_a_waiting_worker_of_another_process_wakes_at_once(tmp_path: Path) -> No
             return took
 
     assert asyncio.run(hear()) < distribution.SWEEP / 2
+
+
+def test_what_fails_after_it_was_taken_over_is_no_news(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker stood still, its work was done by another, and its last try fails: the verdict stays as it was told."""
+    sha, pull = house.propose({"infra/prod/main.tf": TOPIC})
+    shown = [(run.id, run.conclusion, run.summary) for run in house.repo.check_runs(sha)]
+    workers = house.server.app.workers
+    assert workers is not None
+    late = Work(f"acme/shop/pull/{pull.number}", "acme/shop", house.installation.id, "pull", {"number": pull.number}, 1, TRIES, 1)
+    with caplog.at_level("WARNING", "interlock"):
+        asyncio.run(workers._failed(late, TimeoutError()))
+    assert "was taken over by another worker (TimeoutError)" in caplog.text
+    assert [(run.id, run.conclusion, run.summary) for run in house.repo.check_runs(sha)] == shown
+    assert house.server.app.store.dead_letters() == []
 
 
 def test_the_server_ends_when_it_is_told_to(tmp_path: Path) -> None:
