@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import importlib
 import inspect
+import itertools
 import json
 import re
 import shutil
@@ -171,7 +172,7 @@ def rules() -> str:
     parts = []
     for one in detectors.every():
         rows = [(f"[`{rule.id}`]({one.name}.md)", rule.title, code(rule.hazard.value), rule.severity.value) for rule in one.rules]
-        parts.append(f"## {one.title}\n\n[The page]({one.name}.md)\n\n" + table(("rule", "what happens", "hazard", "severity"), rows))
+        parts.append(f"## [{one.title}]({one.name}.md)\n\n" + table(("rule", "what happens", "hazard", "severity"), rows))
     return "\n\n".join(parts)
 
 
@@ -257,15 +258,34 @@ def slug(text: str, used: set[str]) -> str:
     return name
 
 
+def columns(tokens: list[Token]) -> None:
+    """Give each cell the name of its column, which a narrow window shows instead of the table's head."""
+    names: list[str] = []
+    at = 0
+    for token, following in itertools.pairwise(tokens):
+        if token.type == "table_open":
+            names = []
+            token.attrSet("class", "stack")
+        elif token.type == "th_open":
+            names.append(following.content.replace("`", ""))
+        elif token.type == "tr_open":
+            at = 0
+        elif token.type == "td_open":
+            if at and following.content:
+                token.attrSet("data-name", names[at])
+            at += 1
+
+
 def as_html(text: str) -> tuple[str, list[tuple[str, str]]]:
     """Markdown as HTML, and its second-level headings with their anchors."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
+    columns(tokens)
     used: set[str] = set()
     inside: list[tuple[str, str]] = []
     for token, following in zip(tokens, [*tokens[1:], Token("", "", 0)], strict=True):
         if token.type == "heading_open":
-            words = re.sub(r"[`*]", "", following.content)
+            words = re.sub(r"\[(.+?)\]\(.*?\)|[`*]", r"\1", following.content)
             name = slug(words, used)
             token.attrSet("id", name)
             if token.tag == "h2":
@@ -274,11 +294,11 @@ def as_html(text: str) -> tuple[str, list[tuple[str, str]]]:
             if child.type == "link_open":
                 child.attrSet("href", re.sub(r"^([^:#]+)\.md(#.*)?$", r"\1.html\2", str(child.attrGet("href"))))
     made = markdown.renderer.render(tokens, markdown.options, {})
-    made = made.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>').replace(
+    made = made.replace("<table", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table').replace(
         "</table>", "</table></div>"
     )
-    # A long name breaks after a slash or a dot, never inside a word.
-    made = re.sub(r"(?<=<td><code>)[^<]+", lambda match: re.sub(r"([/.])", r"\1<wbr>", match[0]), made)
+    # A long name in a cell breaks after a slash.
+    made = re.sub(r"(?<=<code>)[^<]+(?=</code>(?:</a>)?</td>)", lambda match: match[0].replace("/", "/<wbr>"), made)
     return made.replace("<pre>", '<pre tabindex="0">'), inside
 
 
