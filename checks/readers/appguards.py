@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from checks.readers import syntax
+from checks.readers.kept import by_content
 from checks.readers.syntax import language_of, line, text
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _is_guard(name: str) -> bool:
     return _GUARD.match(name) is not None and not _NO_GUARD.search(name)
 
 
-@lru_cache(maxsize=128)
+@by_content(4096)
 def facts(data: bytes, path: str) -> Facts:
     """The guards and switches of a source file; nothing for a language that is not read here. Raises `Unreadable`."""
     language = language_of(path)

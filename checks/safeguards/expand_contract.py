@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 
 from checks.model import Change, Effect, Hazard, Proof, Tree, Unreadable
 from checks.places import Place, place_of
@@ -46,27 +48,44 @@ def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) ->
     name = effect.fact("column") or effect.fact("table")
     if not name:
         return missing("it is not known which table or column is meant, so its readers cannot be looked for")
-    pattern = spellings(name.rpartition(".")[2].strip('"`[]'), table=effect.fact("column") is None)
-    removed = _removed(change, pattern)
+    word = spellings(name.rpartition(".")[2].strip('"`[]'), table=effect.fact("column") is None)
+    removed = _removed(change, word)
     if removed:
         return failed(f"this change takes away a reader ({removed}) together with what it reads: release that first")
     try:
-        reader = _reader(change.after, pattern)
+        reader = _reader(change.after, word)
     except Unreadable as unreadable:
         return unknown(f"readers could not be looked for everywhere: {unreadable.why}")
     return met(f"no source file names {name}") if reader is None else missing(f"{reader} still names {name}")
 
 
-def spellings(name: str, table: bool) -> re.Pattern[bytes]:
-    """A pattern for a name as a whole word: as written, in camel case, and for a table also the class of one row."""
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A name in all its spellings."""
+
+    forms: tuple[bytes, ...]
+    """In small letters."""
+    pattern: re.Pattern[bytes]
+
+    def within(self, content: bytes) -> bool:
+        """Whether a content names it as a whole word, whatever the case of its letters."""
+        small = content.lower()
+        # Most contents have none of the forms anywhere, which a plain search says many times faster.
+        return any(form in small for form in self.forms) and self.pattern.search(small) is not None
+
+
+@lru_cache(maxsize=64)
+def spellings(name: str, table: bool) -> Word:
+    """A name as code spells it: as written, in camel case, and for a table also the class of one row."""
     parts = [part for part in re.split(r"[_\W]+", name) if part]
     forms = {name, "".join(parts), "_".join(parts)}
     if table and parts:
         last = parts[-1]
         single = last[:-3] + "y" if last.endswith("ies") else last[:-2] if last.endswith(("sses", "xes")) else last.removesuffix("s")
         forms |= {"".join((*parts[:-1], single)), "_".join((*parts[:-1], single))}
-    words = b"|".join(re.escape(form.encode("utf-8", "surrogateescape")) for form in sorted(forms, key=len, reverse=True) if form)
-    return re.compile(rb"(?<![A-Za-z0-9_])(?:" + words + rb")(?![A-Za-z0-9_])", re.IGNORECASE)
+    small = {form.encode("utf-8", "surrogateescape").lower() for form in forms if form}
+    words = b"|".join(re.escape(form) for form in sorted(small, key=len, reverse=True))
+    return Word(tuple(small), re.compile(rb"(?<![a-z0-9_])(?:" + words + rb")(?![a-z0-9_])"))
 
 
 def _reads(path: str) -> bool:
@@ -78,33 +97,33 @@ def _reads(path: str) -> bool:
     )
 
 
-def _removed(change: Change, pattern: re.Pattern[bytes]) -> str | None:
+def _removed(change: Change, word: Word) -> str | None:
     """A changed file that named it at base and does not at head."""
     for file in change.files:
         if file.old is None or not _reads(file.base_path):
             continue
         try:
-            before, after = change.base_bytes(file) or b"", change.head_bytes(file) or b""
+            gone = b"\n".join(line for _, line in change.lines(file).removed)
+            if word.within(gone) and not word.within(change.head_bytes(file) or b""):
+                return file.base_path
         except Unreadable:
             continue
-        if pattern.search(before) and not pattern.search(after):
-            return file.base_path
     return None
 
 
-def _reader(tree: Tree, pattern: re.Pattern[bytes]) -> str | None:
+def _reader(tree: Tree, word: Word) -> str | None:
     """A source file that names it. Raises `Unreadable` where not all of them can be searched."""
     paths = [path for path in tree.paths() if _reads(path)]
     tree.prefetch(paths[:FILES])
-    return _search(tree, paths, pattern)
+    return _search(tree, paths, word)
 
 
-def _search(tree: Tree, paths: Iterable[str], pattern: re.Pattern[bytes]) -> str | None:
+def _search(tree: Tree, paths: Iterable[str], word: Word) -> str | None:
     size = 0
     for searched, path in enumerate(paths, 1):
         content = tree.read(path) or b""
         size += len(content)
-        if pattern.search(content):
+        if word.within(content):
             return path
         if searched >= FILES or size >= BYTES:
             raise Unreadable(path, f"more than {FILES:,} source files or {BYTES >> 20} MiB")
