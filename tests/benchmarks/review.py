@@ -68,7 +68,13 @@ def measure(git_dir: Path, base: str, head: str, name: str) -> Row:
             found[:] = [assessment.change.files, len(assessment.effects), objects.bytes_read]
 
     def diff() -> None:
-        subprocess.run(command(git_dir, "diff-tree", "-r", "-p", base, head), env=environment(), stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            command(git_dir, "diff-tree", "-r", "-p", base, head),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
 
     processes = _started()
     start = time.perf_counter()
@@ -128,19 +134,23 @@ def ranges(git_dir: Path) -> Iterator[tuple[str, str, str]]:
             yield "one commit more", line[low], line[0]
 
 
+def _part(number: int) -> str:
+    return f"area{number // 10_000}/app{number // 100}/part{number}.py"
+
+
 def made(folder: Path, files: int, changed: int) -> Path:
-    """A repository of `files` Python and Terraform files of which the last commit changes `changed`."""
+    """A repository of `files` Python files, a hundred in each folder, of which the last commit changes `changed`."""
     folder.mkdir(parents=True)
     git = ["git", "-c", "user.name=Robin", "-c", "user.email=robin@example.com", "-C", str(folder)]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
     for number in range(files):
-        path = folder / f"app{number % 100}" / f"part{number}.py"
-        path.parent.mkdir(exist_ok=True)
+        path = folder / _part(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"import os\n\n\ndef act{number}(value: int) -> int:\n    return value + {number}\n")
     subprocess.run([*git, "add", "-A"], check=True)
     subprocess.run([*git, "commit", "-qm", "Start"], check=True)
     for number in range(changed):
-        path = folder / f"app{number % 100}" / f"part{number}.py"
+        path = folder / _part(number * files // changed)
         path.write_text(path.read_text() + f"\n\ndef more{number}() -> None:\n    return None\n")
     subprocess.run([*git, "commit", "-qam", "Change"], check=True)
     return find(folder)
@@ -243,10 +253,11 @@ def main() -> None:
         git_dir = next((place for place in (folder / "repo", folder / ".git", folder) if (place / "HEAD").is_file()), None)
         if git_dir is None or (options.only and folder.name not in options.only):
             continue
-        try:
-            rows += [measure(git_dir, base, head, f"{folder.name}, {what}") for what, base, head in ranges(git_dir)]
-        except (GitError, subprocess.CalledProcessError) as error:
-            print(f"{folder.name}: {error}", file=sys.stderr)
+        for what, base, head in ranges(git_dir):
+            try:
+                rows.append(measure(git_dir, base, head, f"{folder.name}, {what}"))
+            except (GitError, subprocess.CalledProcessError):
+                print(f"{folder.name}, {what}: left out, this copy lacks some of its files", file=sys.stderr)
     with tempfile.TemporaryDirectory() as place:
         by_change = [
             (number, measure(made(Path(place) / f"c{number}", 12_000, number), "HEAD~1", "HEAD", f"made, {number:,} of 12,000 files"))
