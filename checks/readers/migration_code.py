@@ -118,6 +118,76 @@ def _constant(value: Value | None) -> str:
     return value.text if value.kind in ("text", "word") and value.text else "{{computed}}"
 
 
+# ---------------------------------------------------------------------------------------------------------------------- Python
+
+
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+def _settled(values: Sequence[Value], outer: dict[str, Value] | None = None) -> tuple[Value, ...]:
+    """A Python program with each name that stands for a string replaced by it, and `"…".format(…)` by what it gives.
+
+    A name that is given several strings stands for all of them: which one is run is not known.
+    """
+    names = _strings_named(values, outer or {})
+    return tuple(_settled_value(value, names) for value in values)
+
+
+def _strings_named(values: Sequence[Value], outer: dict[str, Value]) -> dict[str, Value]:
+    """`outer`, and the strings that assignments outside of inner functions give to names."""
+    names, given = dict(outer), dict[str, list[Value]]()
+    stack = list(reversed(values))
+    while stack:
+        value = stack.pop()
+        if value.kind == "function":
+            continue
+        if value.kind == "other" and value.text[:1] == "=" and len(value.items) == 1:
+            written = _settled_value(value.items[0], names)
+            if written.kind == "text":
+                found = given.setdefault(value.text[1:], [])
+                found.append(written)
+                names[value.text[1:]] = written if len(found) == 1 else Value("list", "", found[0].line, tuple(found))
+        stack.extend(reversed(tuple(below(value))))
+    return names
+
+
+def _settled_value(value: Value, names: dict[str, Value]) -> Value:
+    if value.kind == "function":
+        return replace(value, items=_settled(value.items, names))
+    if value.kind == "word" and value.receiver is None:
+        return names.get(value.text, value)
+    if value.kind in ("text", "word") or (value.kind == "other" and not value.items):
+        return value
+    receiver = value.receiver
+    if receiver is not None and value.kind != "other":
+        receiver = _settled_value(receiver, names)
+    settled = replace(
+        value,
+        items=tuple(_settled_value(item, names) for item in value.items),
+        named=tuple((key, _settled_value(item, names)) for key, item in value.named),
+        receiver=receiver,
+    )
+    return _formatted(settled) if value.kind == "call" and value.text == "format" and receiver is not None else settled
+
+
+def _formatted(call: Value) -> Value:
+    """What `str.format` gives (docs.python.org/3/library/string.html#format-string-syntax); what is not written here is a computed part of it."""
+    if call.receiver is None or call.receiver.kind != "text":
+        return call
+    counted = iter(range(1000))
+
+    def part(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0][0]
+        name = re.split(r"[.\[!:]", match[1], maxsplit=1)[0]
+        at = next(counted) if not name else int(name) if name.isdigit() and len(name) < 4 else None
+        given = call.option(name) if at is None else call.arg(at)
+        written = given is not None and (given.kind == "text" or (given.kind == "word" and given.text.isdigit()))
+        return given.text if given is not None and written else "{{computed}}"
+
+    return Value("text", _FIELD.sub(part, call.receiver.text), call.receiver.line, whole=False)
+
+
 # ------------------------------------------------------------------------------------------------------------------------- Rails
 
 _RAILS_TYPES = {"string": "varchar", "text": "text", "integer": "integer", "bigint": "bigint", "float": "float", "decimal": "numeric", "datetime": "timestamp",
@@ -482,7 +552,7 @@ _SIZES = {"EmailField": "254", "URLField": "200", "SlugField": "50", "FileField"
 
 
 def _django(data: bytes, path: str) -> Migration | None:
-    values = program(data, path)
+    values = _settled(program(data, path))
     holder = _function(values, "Migration")
     if holder is None:
         return None
@@ -662,23 +732,18 @@ def _python_data(function: Value, functions: dict[str, Value], depth: int) -> It
 
 
 def _alembic(data: bytes, path: str) -> Migration | None:
-    values = program(data, path)
+    values = _settled(program(data, path))
     upgrade, downgrade = (
         next((value for value in values if value.kind == "function" and value.text == name), None) for name in ("upgrade", "downgrade")
     )
     if upgrade is None or not any(item.kind == "other" and item.text in ("=revision", "=down_revision") for item in values):
         return None
     functions = {value.text: value for value in values if value.kind == "function"}
-    constants = {
-        item.text[1:]: item.items[0]
-        for item in values
-        if item.kind == "other" and item.text.startswith("=") and item.items and item.items[0].kind == "text"
-    }
     back, line = _back_of(downgrade)
-    return _migration(path, "alembic", _alembic_body(upgrade, functions, constants, 0), back, line)
+    return _migration(path, "alembic", _alembic_body(upgrade, functions, 0), back, line)
 
 
-def _alembic_body(function: Value, functions: dict[str, Value], constants: dict[str, Value], depth: int) -> Iterator[Made]:
+def _alembic_body(function: Value, functions: dict[str, Value], depth: int) -> Iterator[Made]:
     batch = ""
     for call in walk(function.items):
         if call.kind != "call":
@@ -686,11 +751,11 @@ def _alembic_body(function: Value, functions: dict[str, Value], constants: dict[
         if call.text == "batch_alter_table":
             batch = call.string(0) or _constant(call.option("table_name"))
         elif call.receiver is None and call.text in functions and depth < 3:
-            yield from _alembic_body(functions[call.text], functions, constants, depth + 1)
+            yield from _alembic_body(functions[call.text], functions, depth + 1)
         elif call.receiver is not None:
             root = call.chain[0].text
             table = batch if "batch" in root else ""
-            yield from _alembic_call(call, table, root, constants)
+            yield from _alembic_call(call, table, root)
 
 
 _SQLALCHEMY_TYPES = {
@@ -724,7 +789,12 @@ def _alembic_column(table: str, column: Value, line: int) -> Operation:
     )  # fmt: skip
 
 
-def _alembic_call(call: Value, batch: str, root: str, constants: dict[str, Value]) -> Iterator[Made]:
+def _alembic_name(value: Value | None) -> str:
+    """A name, also one given as `op.f("…")`: final, no convention is applied (alembic.sqlalchemy.org/en/latest/ops.html#alembic.operations.Operations.f)."""
+    return value.string(0) or _constant(value) if value is not None and value.kind == "call" and value.text == "f" else _constant(value)
+
+
+def _alembic_call(call: Value, batch: str, root: str) -> Iterator[Made]:
     name, line = call.text, call.line
     offset = 0 if batch else 1
     table = batch or call.string(0) or _constant(call.option("table_name", "source_table")) or _constant(call.arg(0))
@@ -757,12 +827,12 @@ def _alembic_call(call: Value, batch: str, root: str, constants: dict[str, Value
     elif name == "rename_table":
         yield _op("rename", "table", table, table, line, ("to", second))
     elif name == "drop_index":
-        label = call.string(0) or _constant(call.option("index_name")) or _constant(call.arg(0))
+        label = _alembic_name(call.arg(0) or call.option("index_name"))
         on = batch or _constant(call.option("table_name")) or call.string(1)
         yield _op("drop", "index", on, label, line, ("concurrently", "yes" if call.option("postgresql_concurrently") else ""))
     elif name == "create_index":
         unique = (option := call.option("unique")) is not None and option.true
-        label, on = call.string(0) or _constant(call.arg(0)), batch or call.string(1)
+        label, on = _alembic_name(call.arg(0)), batch or call.string(1)
         yield _op(
             "create",
             "index",
@@ -776,7 +846,7 @@ def _alembic_call(call: Value, batch: str, root: str, constants: dict[str, Value
         )
     elif name == "drop_constraint":
         on = batch or _constant(call.option("table_name")) or call.string(1)
-        label = call.string(0) or _constant(call.option("constraint_name")) or "constraint"
+        label = _alembic_name(call.arg(0) or call.option("constraint_name")) or "constraint"
         yield _op("drop", "constraint", on, label, line, ("what", _constant(call.option("type_"))))
     elif name in ("create_foreign_key", "create_check_constraint", "create_unique_constraint", "create_primary_key"):
         on = batch or call.string(1) or _constant(call.option("source_table", "table_name"))
@@ -797,10 +867,6 @@ def _alembic_call(call: Value, batch: str, root: str, constants: dict[str, Value
         )
     elif name in ("execute", "exec_driver_sql"):
         given = call.arg(0)
-        if given is not None and given.kind == "call" and given.text == "text" and given.items and given.items[0].text in constants:
-            given = constants[given.items[0].text]
-        if given is not None and given.kind == "word" and given.text in constants:
-            given = constants[given.text]
         if given is not None and given.kind == "call" and given.text not in ("text", "DDL"):
             yield from _sqlalchemy(given)
         else:

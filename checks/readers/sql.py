@@ -355,12 +355,15 @@ _HEADS = frozenset(
         "GRANT",
         "REVOKE",
         "IF",
+        "WHILE",
         "PRINT",
         "DECLARE",
         "MERGE",
         "DENY",
     ]
 )
+_GUARDS = frozenset({"IF", "ELSE", "WHILE"})
+"""T-SQL: what the next statement hangs on (learn.microsoft.com/en-us/sql/t-sql/language-elements/control-of-flow)."""
 _ROUTINE = frozenset({"TRIGGER", "PROCEDURE", "PROC", "FUNCTION", "EVENT", "PACKAGE"})
 _DELIMITER = re.compile(r"^[ \t]*delimiter[ \t]+(\S+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
@@ -372,11 +375,11 @@ def split(text: str, dialect: str) -> Iterator[Piece]:
         current: list[Token] = []
         depth = blocks = 0
         for token in tokens(part, dialect):
-            if dialect == "tsql" and current and not depth and not blocks and token.upper in _HEADS and _starts_line(part, token.at):
-                guard = current[0].upper in ("IF", "ELSE") and not any(item.upper in _HEADS - {"IF"} for item in current[1:])
-                clause = current[0].upper == "ALTER" and len(current) <= 8 and token.upper in ("DROP", "ALTER")
+            if dialect == "tsql" and current and not depth and not blocks and _begins(part, token):
+                guard = current[0].upper in _GUARDS and not any(item.upper in _HEADS - _GUARDS for item in current[1:])
+                clause = token.upper in ("DROP", "ALTER") and _only_named(current)
                 if not guard and not clause and not _routine(current):
-                    yield _piece(part, start, lines, current)
+                    yield _piece(part, start, lines, _without_ends(current))
                     current = []
             if token.text in ("(", "["):
                 depth += token.kind == "sign"
@@ -395,7 +398,31 @@ def split(text: str, dialect: str) -> Iterator[Piece]:
                 continue
             current.append(token)
         if current:
-            yield _piece(part, start, lines, current)
+            yield _piece(part, start, lines, _without_ends(current) if dialect == "tsql" and not _routine(current) else current)
+
+
+def _begins(text: str, token: Token) -> bool:
+    """Whether a token begins a T-SQL statement that nothing sets apart from the one before: it stands first on its line."""
+    head = token.upper in _HEADS or (token.upper == "SET" and text[token.end :].lstrip().startswith("@"))
+    return head and _starts_line(text, token.at)
+
+
+def _only_named(current: Sequence[Token]) -> bool:
+    """Whether the last statement in `current` is an ALTER that has named its object and nothing more: its clause may follow on the next line."""
+    start = next((index for index in range(len(current) - 1, -1, -1) if current[index].upper in _HEADS - _GUARDS), None)
+    if start is None or current[start].upper != "ALTER":
+        return False
+    named = current[start + 2 :]
+    dots = sum(token.text == "." for token in named)
+    return bool(named) and len(named) == 2 * dots + 1 and all(token.name or token.text == "." for token in named)
+
+
+def _without_ends(current: list[Token]) -> list[Token]:
+    """A statement without the END of the block that it stands in."""
+    ends = sum(token.upper == "END" for token in current) - sum(token.upper in ("CASE", "BEGIN") for token in current)
+    while ends > 0 and len(current) > 1 and current[-1].upper == "END":
+        current, ends = current[:-1], ends - 1
+    return current
 
 
 def _routine(current: Sequence[Token]) -> bool:
@@ -609,7 +636,7 @@ def _shallow(piece: Piece, nested: int) -> Script:
     words = _Words(piece.tokens)
     line = 1
     sure = True
-    while words.peek() in ("IF", "ELSE", "BEGIN") and len(words.rest()) > 1:
+    while (words.peek() in _GUARDS or words.peek() == "BEGIN") and len(words.rest()) > 1:
         # T-SQL guards: IF EXISTS (…) DROP …; the statement starts at the next head word outside brackets.
         start = _next_head(words)
         if start is None:
@@ -642,7 +669,7 @@ def _next_head(words: _Words) -> int | None:
             depth += 1
         elif token.text == ")" and token.kind == "sign":
             depth -= 1
-        elif not depth and token.upper in _HEADS - {"IF"}:
+        elif not depth and token.upper in _HEADS - _GUARDS:
             return index
     return None
 
@@ -1120,7 +1147,18 @@ def _truncate(words: _Words, line: int) -> Iterator[Operation]:
         yield Operation("truncate", "rows", name, name, line)
 
 
+def _top(words: _Words) -> None:
+    """Step over T-SQL's `TOP (n)`: which rows are meant is its condition's business, as it mostly stands in a loop."""
+    if words.take("TOP"):
+        bracket = words.peek() == "("
+        while words.rest() and bracket and words.peek() != ")":
+            words.at += 1
+        words.at += 1
+        words.take("PERCENT")
+
+
 def _delete(words: _Words, line: int) -> Iterator[Operation]:
+    _top(words)
     words.skip(frozenset({"FROM", "LOW_PRIORITY", "QUICK", "IGNORE", "ONLY"}))
     name = words.name()
     yield Operation("delete", "rows", name, name, line, (("where", _where(words.rest())),))
@@ -1130,6 +1168,7 @@ def _update(words: _Words, line: int) -> Iterator[Operation]:
     words.skip(frozenset({"LOW_PRIORITY", "IGNORE", "ONLY"}))
     if words.take("STATISTICS"):
         return
+    _top(words)
     name = words.name()
     rest = list(words.rest())
     start = next((index for index, token in enumerate(rest) if token.upper == "SET"), 0)
