@@ -154,7 +154,9 @@ def _applies(effect: Effect, policy: Policy, attribution: Attribution, author: A
 
 def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Change, watch: Watch) -> Iterable[tuple[str, str, Proof]]:
     """What the change itself shows for each safeguard that is asked for; a search that fails or is refused shows nothing."""
-    by_id = {effect.id: effect for effect in effects}
+    by_id: dict[str, list[Effect]] = {}
+    for one in effects:
+        by_id.setdefault(one.id, []).append(one)
     wanted = dict.fromkeys((name, effect) for demand in demands for group in demand.groups for name in group for effect in demand.effects)
     for name, effect in wanted:
         prove = safeguards.load(name).from_change
@@ -166,10 +168,13 @@ def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Chan
             proof = unknown(f"the search for it {refusal}")
         else:
             try:
-                proof = prove(by_id[effect], change, effects)
-                if proof is not None and proof.status is Status.MET and change.landed is not None:
-                    # What holds at head must hold for what lands too.
-                    proof = prove(by_id[effect], change.landed, effects) or proof
+                # What holds at head must hold for what lands too, and for each of several effects that look the same.
+                sides = (change,) if change.landed is None else (change, change.landed)
+                proof = None
+                for one, side in ((one, side) for side in sides for one in by_id[effect]):
+                    proof = prove(one, side, effects)
+                    if proof is None or proof.status is not Status.MET:
+                        break
             except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - a crash proves nothing
                 proof = unknown(f"the search for it failed with {type(error).__name__}")
         if proof is not None:

@@ -455,7 +455,7 @@ def test_a_guard_and_its_thing_at_once_are_not_two_steps() -> None:
     assert staged(one, destroying(), (one, replace(guard, hazard=Hazard.EXPOSURE_WIDENED))) is None
     known = assessed(one, proofs=(("deletion-staged", one.id, found),))
     prove = safeguards.load("deletion-staged").from_evidence
-    evidence = Evidence(connected=True, now=NOW, staged=(StagedRemoval("a", one.subject, "c" * 40, NOW - datetime.timedelta(days=9)),))
+    evidence = Evidence(connected=True, now=NOW, staged=(StagedRemoval(one.path, one.subject, "c" * 40, NOW - datetime.timedelta(days=9)),))
     assert prove is not None and prove(one, known, evidence, ENFORCED).status is Status.FAILED
     elsewhere = assessed(one, proofs=(("state-kept", one.id, found), ("deletion-staged", "0" * 16, found)))
     assert prove(one, elsewhere, evidence, ENFORCED).status is Status.MET

@@ -23,23 +23,27 @@ async def check_facts(
 ) -> tuple[tuple[CheckFact, ...], tuple[ArtifactFact, ...]]:
     """The check runs that could prove one of `sources`, and the artifacts these name. Raises `ApiError`."""
     # All of them: GitHub's "latest" keeps one of each name and App, so that a success could hide the failure of another run.
-    runs = _newest(await repository.every("check-runs", "check_runs", sha=change.head, params={"filter": "all"}))
-    needs_runs = any(source.workflow or source.artifact or source.app in (None, ACTIONS) for source in sources)
+    runs = await repository.every("check-runs", "check_runs", sha=change.head, params={"filter": "all"})
+    newest = _newest(runs)
+    needs_runs = any(source.app in (None, ACTIONS) for source in sources)
     workflow_runs = await repository.every("runs", "workflow_runs", params={"head_sha": change.head}) if needs_runs else []
-    by_suite: dict[int, Mapping[str, Any]] = {}
-    for run in workflow_runs:
-        by_suite[int(run.get("check_suite_id") or 0)] = run
+    by_suite = {run["check_suite_id"]: run for run in workflow_runs if run.get("check_suite_id")}
     facts: list[CheckFact] = []
     jobs_of: dict[int, frozenset[str]] = {}
     for check in runs:
-        run_of = by_suite.get(int((check.get("check_suite") or {}).get("id") or 0))
-        app = str((check.get("app") or {}).get("slug") or "")
+        run_of = by_suite.get(_suite(check))
+        app = str((check.get("app") or {}).get("slug", ""))
         if not _named(check, app, run_of, sources):
             continue
-        if run_of is not None and run_of["id"] not in jobs_of:
-            jobs = await repository.every("run-jobs", "jobs", run=run_of["id"], params={"filter": "latest"})
-            jobs_of[run_of["id"]] = frozenset(_last(str(job.get("check_run_url") or "")) or str(job.get("id")) for job in jobs)
-        facts.append(_fact(check, app, run_of, change, jobs_of))
+        jobs: frozenset[str] = frozenset()
+        if run_of is not None:
+            if run_of["id"] not in jobs_of:
+                listing = await repository.every("run-jobs", "jobs", run=run_of["id"], params={"filter": "latest"})
+                jobs_of[run_of["id"]] = frozenset(_last(str(job.get("check_run_url") or job["id"])) for job in listing)
+            jobs = jobs_of[run_of["id"]]
+        # Two jobs of one run may have one name: each of the newest attempt counts.
+        if check["id"] in newest or str(check["id"]) in jobs:
+            facts.append(_fact(check, app, run_of, change, jobs))
     artifacts: list[ArtifactFact] = []
     for source in sources:
         if source.artifact:
@@ -47,12 +51,17 @@ async def check_facts(
     return tuple(facts), tuple(artifacts)
 
 
-def _newest(runs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _newest(runs: Iterable[Mapping[str, Any]]) -> frozenset[int]:
     """Of each name the newest of its suite: a suite of a workflow is one run with all its attempts, another App's are its re-runs."""
-    newest: dict[tuple[object, object], Mapping[str, Any]] = {}
-    for run in sorted(runs, key=lambda one: int(one.get("id") or 0)):
-        newest[(run.get("check_suite") or {}).get("id"), run.get("name")] = run
-    return list(newest.values())
+    newest: dict[tuple[object, object], int] = {}
+    for run in runs:
+        key = _suite(run), run["name"]
+        newest[key] = max(run["id"], newest.get(key, 0))
+    return frozenset(newest.values())
+
+
+def _suite(check: Mapping[str, Any]) -> int | None:
+    return (check.get("check_suite") or {}).get("id")
 
 
 def _named(check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, sources: Sequence[Source]) -> bool:
@@ -74,7 +83,7 @@ def _last(url: str) -> str:
 
 
 def _fact(
-    check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, change: Change, jobs_of: Mapping[int, frozenset[str]]
+    check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, change: Change, jobs: frozenset[str]
 ) -> CheckFact:
     path = _path(run)
     return CheckFact(
@@ -87,8 +96,7 @@ def _fact(
         event=str(run.get("event")) if run else None,
         same_as_base=same_workflow(change, path) if path else None,
         same_repository=_same_repository(run),
-        latest=True,
-        from_run=run is not None and str(check.get("id")) in jobs_of.get(run["id"], frozenset()),
+        from_run=str(check["id"]) in jobs,
         completed=_time(check.get("completed_at")),
     )
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Set
 from typing import Any
 
 from checks.evidence import ArtifactFact, CoverageFact
 from checks.model import Change, Unreadable
+from checks.places import Place, place_of
 from checks.readers.documents import plain_json
 
+_TEST = re.compile(r"tests?[._-]|conftest\.|.*[._-](?:tests?|spec)\.")
+"""Names of files that are tests themselves, whatever folder they stand in."""
 SCHEMA = "interlock/coverage/1"
 """`files`: path → {"lines": those that can run, "run": those that tests ran}; `kinds`: endings of all files that the tests' report speaks of."""
 LINES = 20_000
@@ -40,7 +44,8 @@ def _fact(change: Change, artifact: ArtifactFact) -> CoverageFact:
 
 def _runs(path: str, kinds: Set[str]) -> bool:
     """Whether a file is of a kind that the artifact speaks of, and no test itself."""
-    return "." in path and path.rpartition(".")[2] in kinds and not any(part.startswith("test") for part in path.lower().split("/"))
+    name = path.rpartition("/")[2].lower()
+    return name.rpartition(".")[2] in kinds and place_of(path) is not Place.TEST and not _TEST.match(name)
 
 
 def _files(value: Any) -> tuple[dict[str, tuple[frozenset[int], frozenset[int]]], frozenset[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bot.mirror.change import Range, change
 from bot.mirror.objects import Objects
@@ -26,14 +27,25 @@ def staged_removals(objects: Objects, current: Change, wanted: Iterable[tuple[st
         words = ("log", "--first-parent", f"--max-count={COMMITS}", "--format=%H %P %ct", current.merge_base, "--", f":(top,literal){path}")
         for line in run(objects.git_dir, *words).decode("ascii", "replace").splitlines():
             commit, *parents, when = line.split(" ")
-            if not parents or not parents[0]:
+            if not parents[0]:
                 continue
-            step = change(objects, Range(parents[0], parents[0], commit), current.repository)
-            for effect in effects_of(step):
-                if effect.hazard is Hazard.PROTECTION_REMOVED and _thing(effect.subject) in {_thing(name) for name in names}:
-                    subject = next(name for name in names if _thing(name) == _thing(effect.subject))
-                    found.append(StagedRemoval(path, subject, commit, datetime.datetime.fromtimestamp(int(when), datetime.UTC)))
+            taken_off = _unguarded(objects, current, parents[0], commit, path)
+            if not taken_off & {_thing(name) for name in names}:
+                continue
+            # A guard that was put back since then is on: it must be off where this change starts, too.
+            taken_off &= _unguarded(objects, current, parents[0], current.merge_base, path)
+            at = datetime.datetime.fromtimestamp(int(when), datetime.UTC)
+            found += [StagedRemoval(path, name, commit, at) for name in sorted(names) if _thing(name) in taken_off]
     return tuple(found)
+
+
+def _unguarded(objects: Objects, current: Change, before: str, after: str, path: str) -> frozenset[str]:
+    """What lost a guard in one file between two commits."""
+    step = change(objects, Range(before, before, after), current.repository)
+    alone = replace(step, files=tuple(file for file in step.files if file.path == path))
+    return frozenset(
+        _thing(effect.subject) for effect in effects_of(alone) if effect.hazard is Hazard.PROTECTION_REMOVED and effect.path == path
+    )
 
 
 def _thing(subject: str) -> str:

@@ -26,8 +26,8 @@ async def branch_rules(repository: Repository, branch: str) -> BranchRules:
             strict = strict or bool(parameters.get("strict_required_status_checks_policy"))
             for check in parameters.get("required_status_checks") or []:
                 required.append(RequiredCheck(str(check.get("context", "")), check.get("integration_id")))
-            if rule.get("ruleset_id"):
-                sources[int(rule["ruleset_id"])] = str(rule.get("ruleset_source_type", "Repository"))
+            # A rule that does not say where it stands cannot be asked who may bypass it.
+            sources[rule.get("ruleset_id") or 0] = str(rule.get("ruleset_source_type", "Repository")) if rule.get("ruleset_id") else ""
     return BranchRules(tuple(required), await _bypass(repository, sources) if required else None, strict, queue)
 
 

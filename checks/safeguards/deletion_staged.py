@@ -49,7 +49,7 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
     if evidence.staged is None:
         return unknown("the history of the base branch was not looked at")
     hours = _hours(policy)
-    staged = [removal for removal in evidence.staged if removal.subject == effect.subject]
+    staged = [removal for removal in evidence.staged if (removal.path, removal.subject) == (effect.path, effect.subject)]
     if not staged:
         return missing(f"no earlier change on the base branch took a guard off {effect.subject}")
     last = max(staged, key=lambda removal: removal.when)

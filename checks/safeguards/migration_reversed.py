@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 
 from checks.evidence import ArtifactFact, Evidence
-from checks.model import Assessment, Effect, Hazard, Proof, Unreadable
+from checks.model import Assessment, Effect, Hazard, Proof, Status, Unreadable
 from checks.policy import Policy
 from checks.readers.documents import plain_json
 from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, plain, refused
@@ -40,13 +40,15 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
         return from_checks("migration-reversed", assessment, evidence, policy)[1]
     if (answer := offline(evidence)) is not None:
         return answer
+    proofs = []
     for source in sources:
         for artifact in evidence.artifacts:
-            if artifact.name != source.artifact:
-                continue
-            why = refused(artifact, source, assessment.change.head)
-            return failed(f"the round trip is not accepted: {why}", artifact.check.url) if why else _agrees(artifact)
-    return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
+            if artifact.name == source.artifact:
+                why = refused(artifact, source, assessment.change.head)
+                proofs.append(failed(f"the round trip is not accepted: {why}", artifact.check.url) if why else _agrees(artifact))
+    if not proofs:
+        return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
+    return next((proof for proof in proofs if proof.status is not Status.MET), proofs[0])
 
 
 def _agrees(artifact: ArtifactFact) -> Proof:

@@ -66,11 +66,13 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
         return missing("a plan says nothing about this kind of effect")
     predicted = [one for one in assessment.effects if one.fact("action")]
     doubt: Proof | None = None
-    for plan, url in plans:
-        coverage = covers(predicted, plan)
+    judged = [(plan, url, covers(predicted, plan)) for plan, url in plans]
+    # Every plan must be without surprises before any of them counts, in whatever order they came.
+    for _, url, coverage in judged:
         if coverage.unpredicted:
             rows = ", ".join(f"{row.action} {row.address}" for row in coverage.unpredicted[:3])
             return failed(f"the plan destroys more than was predicted: {rows}", url)
+    for plan, url, coverage in judged:
         if effect.id in coverage.covered:
             return met("the plan for this head says the same", url)
         if effect.id in coverage.unknown:
@@ -82,9 +84,17 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
 
 def shown_as_kept(effect: Effect, plan: PlanDigest) -> bool:
     """Whether a plan positively shows every address of an effect as not destroyed."""
-    addresses = [value for name, value in effect.facts if name == "address"]
-    rows = {name: row for row in plan.changes for name in (row.address, row.previous) if name}
-    return plan.complete and bool(addresses) and all(address in rows and not rows[address].destructive for address in addresses)
+    found = [[row for row in plan.changes if address in (row.address, row.previous)] for address in _addresses(effect)]
+    return plan.complete and bool(found) and all(rows and not any(row.destructive for row in rows) for rows in found)
+
+
+def shown_as_lost(effect: Effect, plan: PlanDigest) -> bool:
+    """Whether a plan destroys an address of an effect."""
+    return any(row.destructive and address in (row.address, row.previous) for row in plan.changes for address in _addresses(effect))
+
+
+def _addresses(effect: Effect) -> list[str]:
+    return [value for name, value in effect.facts if name == "address"]
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:

@@ -65,7 +65,7 @@ def _newest(source: Source, evidence: Evidence, effect: Effect) -> Proof:
     ]
     if not mine:
         return missing(f"no finished run of {source.workflow} on the branch this lands on")
-    last = max(mine, key=lambda drill: drill.completed or evidence.now)
+    last = max(mine, key=lambda drill: (drill.completed or evidence.now, drill.conclusion != "success"))
     assert last.completed is not None
     age = (evidence.now - last.completed).total_seconds() / 86400
     days = source.within_days or DAYS
@@ -102,6 +102,8 @@ def _doubt(drill: DrillFact, effect: Effect, now: datetime.datetime, days: int) 
         age = (now - datetime.datetime.fromisoformat(str(taken).replace("Z", "+00:00"))).total_seconds() / 86400
     except (ValueError, TypeError):
         return failed("the drill's record does not say when its backup was taken", drill.url)
+    if age < -0.01:
+        return failed("the drill's record says that its backup was taken in the future", drill.url)
     return missing(f"the backup that was restored is {age:.0f} days old; {days} are allowed") if age > days else None
 
 

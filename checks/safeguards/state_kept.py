@@ -25,7 +25,7 @@ from checks.evidence import Evidence
 from checks.model import Assessment, Change, Effect, Hazard, Proof
 from checks.policy import Policy
 from checks.safeguards.base import Safeguard, met, missing
-from checks.safeguards.plan_verified import shown_as_kept, trusted_plans
+from checks.safeguards.plan_verified import shown_as_kept, shown_as_lost, trusted_plans
 
 
 def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) -> Proof | None:
@@ -37,9 +37,9 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
     """A trusted plan that positively shows the thing as kept outranks the prediction."""
     plans = trusted_plans(assessment, evidence, policy)
     if not isinstance(plans, Proof):
-        url = next((url for plan, url in plans if shown_as_kept(effect, plan)), None)
-        if any(shown_as_kept(effect, plan) for plan, _ in plans):
-            return met("the plan for this head keeps it", url)
+        kept = [url for plan, url in plans if shown_as_kept(effect, plan)]
+        if kept and not any(shown_as_lost(effect, plan) for plan, _ in plans):
+            return met("the plan for this head keeps it", kept[0])
     return missing(f"nothing at head keeps {effect.subject}")
 
 

@@ -20,9 +20,9 @@ That the tests assert the right thing.
 
 from __future__ import annotations
 
-from checks.evidence import ArtifactFact, Evidence
-from checks.model import Assessment, Effect, Hazard, Proof
-from checks.policy import Policy
+from checks.evidence import ArtifactFact, CoverageFact, Evidence
+from checks.model import Assessment, Effect, Hazard, Proof, Status
+from checks.policy import Policy, Source
 from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, refused
 
 
@@ -32,21 +32,25 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
         return from_checks("tests-exercised", assessment, evidence, policy)[1]
     if (answer := offline(evidence)) is not None:
         return answer
-    for source in sources:
-        for fact in evidence.coverage:
-            why = refused(ArtifactFact(str(source.artifact), "", fact.check), source, assessment.change.head) or fact.wrong
-            if why:
-                return failed(f"the coverage is not accepted: {why}", fact.check.url)
-            if not fact.lines:
-                return missing("no changed line is one that tests can run, so tests say nothing of this change")
-            wanted = source.percent or 100
-            if fact.run * 100 < wanted * fact.lines:
-                return failed(
-                    f"tests ran {fact.run} of {fact.lines} changed lines ({wanted} % are needed); not {', '.join(fact.missed[:3])}",
-                    fact.check.url,
-                )
-            return met(f"tests ran {fact.run} of {fact.lines} changed lines", fact.check.url)
-    return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
+    proofs = [_reached(source, fact, assessment.change.head) for source in sources for fact in evidence.coverage]
+    if not proofs:
+        return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
+    return next((proof for proof in proofs if proof.status is not Status.MET), proofs[0])
+
+
+def _reached(source: Source, fact: CoverageFact, head: str) -> Proof:
+    """What one artifact says: of several, each must say yes."""
+    why = refused(ArtifactFact(str(source.artifact), "", fact.check), source, head) or fact.wrong
+    if why:
+        return failed(f"the coverage is not accepted: {why}", fact.check.url)
+    if not fact.lines:
+        return missing("no changed line is one that tests can run, so tests say nothing of this change")
+    wanted = source.percent or 100
+    if fact.run * 100 < wanted * fact.lines:
+        return failed(
+            f"tests ran {fact.run} of {fact.lines} changed lines ({wanted} % are needed); not {', '.join(fact.missed[:3])}", fact.check.url
+        )
+    return met(f"tests ran {fact.run} of {fact.lines} changed lines", fact.check.url)
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
