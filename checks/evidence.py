@@ -125,6 +125,7 @@ class EnvironmentFact:
 
     name: str
     protected: bool
+    """By reviewers or a branch policy, not by a wait alone."""
     reviewers: bool = False
     admins_bypass: bool | None = None
 

@@ -263,7 +263,12 @@ def _in_tables(name: str, module: Any, whole: ast.Module) -> Iterator[Mutant]:
             others = [(f"{value + 1} for {value}", value + 1)]
         for what, other in others:
             yield Mutant(
-                name, f"{name}.{target.id}", node.lineno, " ".join(what.split())[:120], frozenset(), partial(_rebind, target.id, value, other)
+                name,
+                f"{name}.{target.id}",
+                node.lineno,
+                " ".join(what.split())[:120],
+                frozenset(),
+                partial(_rebind, target.id, value, other),
             )
 
 
@@ -384,7 +389,9 @@ class _Trial:
         if self.chosen.sample:
             made = made[: self.chosen.sample]
         if self.chosen.again:
-            survived_before = {line.partition("] ")[2] for line in self.chosen.again.read_text().splitlines() if line.startswith("survived ")}
+            survived_before = {
+                line.partition("] ")[2] for line in self.chosen.again.read_text().splitlines() if line.startswith("survived ")
+            }
             made = [one for one in made if one.name in survived_before]
         say(f"{len(made)} of {len(every)} mutants, {len(items)} tests")
         reasons, kills, near = accepted(), Counter[int](), Counter[tuple[str, int]]()
@@ -400,7 +407,9 @@ class _Trial:
                 else by_module.get(one.module) or set(range(len(items)))
             )
             place = one.place
-            order = sorted(fitting, key=lambda test: (-near[place, test], -min(kills[test], 20) if seconds[test] < 0.2 else 0, seconds[test]))
+            order = sorted(
+                fitting, key=lambda test: (-near[place, test], -min(kills[test], 20) if seconds[test] < 0.2 else 0, seconds[test])
+            )
             killer = self._killer(one, items, order, seconds)
             if killer is not None:
                 kills[killer] += 1

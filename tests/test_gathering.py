@@ -26,7 +26,7 @@ from bot.evidence.rules import branch_rules
 from bot.github.client import ARTIFACT, ApiError
 from bot.mirror.change import Range, change
 from bot.mirror.objects import Objects
-from checks.evidence import ArtifactFact, CheckFact, Evidence, RequiredCheck
+from checks.evidence import ArtifactFact, Evidence, RequiredCheck
 from checks.model import Assessment, Change, Demand, Proof, Status, Unreadable
 from checks.policy import Policy, Source
 from checks.safeguards.base import from_checks, refused
@@ -491,7 +491,12 @@ def test_only_what_is_demanded_is_asked_for() -> None:
     """The branch's rules always; checks, drills and environments where a demanded safeguard uses them."""
     github = GitHub(world())
     found = gathered(github, "state-kept")
-    assert set(github.asked) == {"rules", "ruleset"} and (found.checks, found.drills, found.environments, found.staged) == ((), None, None, None)
+    assert set(github.asked) == {"rules", "ruleset"} and (found.checks, found.drills, found.environments, found.staged) == (
+        (),
+        None,
+        None,
+        None,
+    )
     assert found.connected and found.now == NOW and (found.gate_check, found.gate_app_id) == ("interlock: main", 9) and not found.unknown
     for name in ("plan-verified", "migration-reversed", "check-required", "tests-exercised"):
         found = gathered(GitHub(world()), name)
@@ -571,7 +576,7 @@ def test_lines_of_several_files_add_up() -> None:
     before = {"a.py": "a\n", "b.py": "b\n", "gone.py": "c\n"}
     several = change_of(before, {"a.py": "1\n2\n", "b.py": "1\n2\n3\n"})
     lines = {"lines": [1, 2, 3], "run": [1]}
-    record = {"schema": COVERAGE, "files": {name: lines for name in ("a.py", "b.py", "gone.py")}}
+    record = {"schema": COVERAGE, "files": dict.fromkeys(("a.py", "b.py", "gone.py"), lines)}
     (fact,) = coverage_facts(several, [ArtifactFact("proof", json.dumps(record), CHECK)])
     assert (fact.lines, fact.run, fact.missed, fact.wrong) == (5, 2, ("a.py:2", "b.py:2", "b.py:3"), None)
 

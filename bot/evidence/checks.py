@@ -82,9 +82,7 @@ def _last(url: str) -> str:
     return url.rstrip("/").rpartition("/")[2]
 
 
-def _fact(
-    check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, change: Change, jobs: frozenset[str]
-) -> CheckFact:
+def _fact(check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, change: Change, jobs: frozenset[str]) -> CheckFact:
     path = _path(run)
     return CheckFact(
         name=str(check.get("name", "")),

@@ -5,7 +5,8 @@ The job that gains something runs in a protected environment.
 Secrets and deploy rights are behind a door that neither the author nor the agent can open alone.
 
 ## What counts as proof
-The job names a GitHub environment, and GitHub says that the environment has protection rules that administrators cannot bypass.
+The job names a GitHub environment, and GitHub says that the environment has required reviewers or a branch
+policy that administrators cannot bypass. A wait timer alone is no protection: it opens by itself.
 
 ## How the proof is authenticated
 GitHub's own answer about the environment, asked at the moment of the decision.
