@@ -93,7 +93,7 @@ def _document(path: str, node: Node) -> Iterator[Delivery]:
     if kind == "Rollout" and api.startswith("argoproj.io/"):
         strategy = node.get("spec", "strategy")
         keys = ("analysis", "prePromotionAnalysis", "postPromotionAnalysis")
-        judged = strategy is not None and any(where and where[-1] in keys and not one.is_scalar for where, one in strategy.walk())
+        judged = strategy is not None and any(where and where[-1] in keys and _some(one.get("templates")) for where, one in strategy.walk())
         steps = node.get("spec", "strategy", "canary", "steps")
         some = steps is not None and any(
             (weight := k8s.number(step.get("setWeight"))) is not None and weight < 100 for step in steps.elements()
@@ -108,8 +108,7 @@ def _document(path: str, node: Node) -> Iterator[Delivery]:
             )
     elif kind == "Canary" and api.startswith("flagger.app/"):
         analysis = node.get("spec", "analysis") or node.get("spec", "canaryAnalysis")
-        metrics = analysis.get("metrics") if analysis is not None else None
-        if metrics is not None and metrics.elements() and k8s.truth(node.get("spec", "skipAnalysis")) is not True:
+        if analysis is not None and _some(analysis.get("metrics")) and k8s.truth(node.get("spec", "skipAnalysis")) is not True:
             target = node.string("spec", "targetRef", "name") or name
             yield Delivery(
                 path, target, f"the Canary {name} goes in steps with analysis", f"the analysis of the Canary {name} rolls it back"
@@ -117,9 +116,8 @@ def _document(path: str, node: Node) -> Iterator[Delivery]:
     else:
         for where, one in node.walk():
             if where and where[-1] == "DeploymentPreference" and one.is_map and k8s.truth(one.get("Enabled")) is not False:
-                alarms, staged = one.get("Alarms"), bool(_STAGED.search(one.string("Type") or ""))
-                watched = alarms is not None and bool(alarms.elements())
-                if watched:
+                staged = bool(_STAGED.search(one.string("Type") or ""))
+                if _some(one.get("Alarms")):
                     subject = str(where[1]) if len(where) > 1 and where[0] == "Resources" else ""
                     yield Delivery(
                         path,
@@ -142,11 +140,17 @@ def _terraform(path: str, block: Block) -> Iterator[Delivery]:
         rollback = next(iter(block.nested("auto_rollback_configuration")), None)
         alarm = next(iter(block.nested("alarm_configuration")), None)
         config = block.get("deployment_config_name")
-        if rollback is not None and alarm is not None and _true(rollback, "enabled"):
+        events = rollback.get("events") if rollback is not None else None
+        on_alarm = events is not None and "DEPLOYMENT_STOP_ON_ALARM" in events.text
+        if rollback is not None and alarm is not None and on_alarm and _true(rollback, "enabled") and _true(alarm, "enabled"):
             staged = config is not None and bool(_STAGED.search(config.text))
             yield Delivery(
                 path, "", f"{address} shifts traffic in steps under alarms" if staged else "", f"{address} rolls back on an alarm"
             )
+
+
+def _some(node: Node | None) -> bool:
+    return node is not None and bool(node.elements())
 
 
 def _true(block: Block, name: str) -> bool:

@@ -659,3 +659,77 @@ def test_who_still_reads_what_is_dropped(one: Effect, before: dict[str, str], af
     assert prove is not None
     found = prove(one, change_of(before, after), (one,))
     assert found is not None and found.status is status
+
+
+def test_of_two_effects_that_look_the_same_each_needs_its_proof() -> None:
+    """A bounded grant beside an unbounded one of the same words hides nothing, in either order."""
+    bare = effect(Hazard.PRIVILEGE_WIDENED)
+    bounded = replace(bare, facts=(("bounded", "a scope"),), line=9)
+    assert bare.id == bounded.id
+    change = change_of({"infra/a.tf": "a"}, {"infra/a.tf": "b"})
+    for found in ((bare, bounded), (bounded, bare)):
+        assert state(assess(change, ENFORCED, found)) is State.BLOCKED
+    assert state(assess(change, ENFORCED, (bounded,))) is State.PASS
+
+
+def test_a_proof_of_the_change_holds_for_what_lands() -> None:
+    """What is shown at head and not after the merge is not shown."""
+    one = effect(facts=(("table", "users"),))
+    alone = change_of({"db/1.sql": "a"}, {"db/1.sql": "b"})
+    reader = change_of({}, {"app/user.py": "select * from users"}).after
+    assert state(assess(alone, ENFORCED, (one,))) is State.PASS
+    assert state(assess(replace(alone, merged=reader), ENFORCED, (one,))) is State.BLOCKED
+    assert state(assess(replace(alone, merged=alone.after), ENFORCED, (one,))) is State.PASS
+
+
+def test_what_the_change_does_not_prove_evidence_may() -> None:
+    """A safeguard that the two trees leave open is asked of the evidence; one that has no evidence stays open."""
+    one = effect(Hazard.RESOURCE_DESTROYED, subject="aws_sqs_queue.a")
+    gone = (StagedRemoval(one.path, one.subject, "c" * 40, NOW - datetime.timedelta(days=9)),)
+    asked = assessed(one, groups=(("deletion-staged",),))
+    assert state(asked, Evidence(connected=True, now=NOW, staged=gone)) is State.PASS
+    assert state(asked, Evidence(connected=True, now=NOW)) is State.BLOCKED
+    assert state(assessed(one, groups=(("privilege-bounded",),)), Evidence(connected=True, now=NOW)) is State.BLOCKED
+
+
+def test_an_exception_that_is_used_is_told() -> None:
+    """The report names the exceptions that this change needs, and no other."""
+    one, two = effect(), effect(subject="b")
+    policy = Policy(mode="enforce", exceptions=tuple(Exemption(each.id, "for a reason", NOW.date()) for each in (one, two)))
+    report = decide(assessed(one), Evidence(now=NOW), policy)
+    assert [each.effect for each in report.exceptions] == [one.id] and report.verdict.state is State.PASS
+
+
+def test_the_verdict_names_the_worst_that_is_open() -> None:
+    """What is shown first is what still needs its proof, not what has it; the other ways of the group are named beside it."""
+    one, two = effect(), effect(subject="b")
+    report = decide(
+        assessed(one, two, groups=(("state-kept", "change-isolated"),), proofs=(("state-kept", one.id, KEPT),)), OFFLINE, ENFORCED
+    )
+    assert report.verdict.summary == "b is lost; needs state-kept"
+    first = report.requirements[0]
+    assert (first.proof.status, first.alternatives) == (Status.MISSING, ("change-isolated",))
+    three = ("privilege-bounded", "agent-contained", "change-isolated", "rollout-staged")
+    summary = decide(assessed(one, groups=tuple((name,) for name in three)), OFFLINE, ENFORCED).verdict.summary
+    assert summary.endswith("needs privilege-bounded, agent-contained, change-isolated and more")
+    assert decide(assessed(one, groups=()), OFFLINE, ENFORCED).verdict.summary == "1 effect, none that needs a safeguard"
+    assert decide(assessed(), OFFLINE, ENFORCED).verdict.summary == "Nothing dangerous was found"
+    assert "proven" in decide(assessed(one, proofs=(("state-kept", one.id, KEPT),)), OFFLINE, ENFORCED).verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        ((("aws_a.a", "update", ""),), True),
+        ((("aws_a.a", "update", ""), ("aws_a.a", "delete", "")), False),
+        ((("aws_a.a", "delete", ""), ("aws_a.a", "update", "")), False),
+        ((("aws_a.b", "update", "aws_a.a"),), True),
+        ((("aws_a.b", "update", ""),), False),
+    ],
+)
+def test_a_plan_that_also_destroys_a_thing_does_not_keep_it(rows: tuple[tuple[str, str, str], ...], kept: bool) -> None:
+    """Every row that speaks of the address must leave it standing."""
+    one = effect(Hazard.RESOURCE_DESTROYED, facts=(("address", "aws_a.a"), ("action", "delete")))
+    plan = PlanDigest("terraform", "1.2", tuple(Planned(name, "aws_a", action, previous=before) for name, action, before in rows))
+    assert shown_as_kept(one, plan) is kept
+    assert not shown_as_kept(replace(one, facts=()), plan)

@@ -558,3 +558,107 @@ def test_no_cell_of_the_table_is_green_but_the_first() -> None:
     assert set(found) == set(safeguards.NAMES)
     wrong = [(name, one, cell) for name, cells in found.items() for one, cell in cells.items() if (cell.status is MET) != (one == "met")]
     assert wrong == [] and sum(map(len, found.values())) >= 100
+
+
+def both_ways(name: str, found: Evidence) -> set[Status]:
+    """What a safeguard says of the same evidence in both orders."""
+    other = replace(found, artifacts=found.artifacts[::-1], coverage=found.coverage[::-1], drills=(found.drills or ())[::-1])
+    return {proof(name, found).status, proof(name, other).status}
+
+
+def test_of_several_records_each_must_say_yes() -> None:
+    """A run that failed to show it is not hidden by one that shows it, in whatever order they come."""
+    trip = json.dumps({**json.loads(TRIP), "down": "1" * 64})
+    records = (ArtifactFact("proof", TRIP, CHECK), ArtifactFact("proof", trip, CHECK))
+    assert both_ways("migration-reversed", Evidence(connected=True, artifacts=records)) == {FAILED}
+    facts = (CoverageFact(CHECK, 10, 10), CoverageFact(CHECK, 10, 9))
+    assert both_ways("tests-exercised", Evidence(connected=True, coverage=facts)) == {FAILED}
+    more = digest_file(
+        json.dumps(
+            {
+                "format_version": "1.2",
+                "resource_changes": [
+                    {"address": name, "type": name.split(".")[0], "change": {"actions": ["delete"], "before": {}, "after": None}}
+                    for name in ("aws_db_instance.main", "aws_db_instance.unforeseen")
+                ],
+            }
+        ).encode()
+    )
+    plans = (ArtifactFact("proof", PLAN, CHECK), ArtifactFact("proof", more, CHECK))
+    assert both_ways("plan-verified", Evidence(connected=True, checks=(CHECK,), artifacts=plans)) == {FAILED}
+    kept = (ArtifactFact("proof", PLAN_KEPT, CHECK), ArtifactFact("proof", PLAN, CHECK))
+    assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=kept)) == {MISSING}
+    assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=kept[:1])) == {MET}
+    drills = (DRILL, replace(DRILL, conclusion="failure"))
+    assert both_ways("restore-proven", Evidence(connected=True, now=NOW, drills=drills)) == {FAILED}
+
+
+def test_a_guard_that_went_off_in_another_file_announces_nothing() -> None:
+    """Two folders may have a thing of one name: each deletion needs its own announcement."""
+    elsewhere = tuple(replace(one, path="infra/dev/main.tf") for one in staged(25))
+    assert proof("deletion-staged", Evidence(connected=True, now=NOW, staged=elsewhere)).status is MISSING
+
+
+@pytest.mark.parametrize("name", ["tests-exercised", "migration-reversed"])
+def test_a_source_without_an_artifact_is_a_check(name: str) -> None:
+    """Where the policy names none, the check itself is the proof; where it names nothing at all, there is none."""
+    plain = Policy(evidence=((name, (replace(SOURCE, artifact=None),)),))
+    assert proof(name, Evidence(connected=True, checks=(CHECK,)), policy=plain).status is MET
+    assert proof(name, Evidence(connected=True, checks=(replace(CHECK, conclusion="failure"),)), policy=plain).status is FAILED
+    assert proof(name, Evidence(connected=True, checks=(CHECK,)), policy=Policy()).status is MISSING
+    assert proof(name, replace(evidence(name, CHECK), connected=False)).status is UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["plan-verified", "state-kept"])
+def test_a_plan_counts_only_with_its_check_and_its_artifact(name: str) -> None:
+    """A failed check beside the artifact, an artifact of another name or one that cannot be read: no proof."""
+    content = PLAN if name == "plan-verified" else PLAN_KEPT
+    right = Evidence(connected=True, checks=(CHECK,), artifacts=(ArtifactFact("proof", content, CHECK),))
+    assert proof(name, right).status is MET
+    failing = replace(right, checks=(CHECK, replace(CHECK, conclusion="failure")))
+    assert proof(name, failing).status is not MET
+    assert proof(name, replace(right, artifacts=(ArtifactFact("other", content, CHECK),))).status is MISSING
+    assert proof(name, replace(right, artifacts=())).status is MISSING
+    assert proof(name, replace(right, artifacts=(ArtifactFact("proof", content[:-9], CHECK),))).status is not MET
+    assert proof(name, replace(right, connected=False)).status is not MET
+    assert proof(name, right, policy=Policy()).status is MISSING
+    old = replace(CHECK, event="workflow_run")
+    assert proof(name, replace(right, artifacts=(ArtifactFact("proof", content, old),))).status is not MET
+
+
+def test_a_forced_check_is_known_to_be_forced() -> None:
+    """Without the branch's rules nothing is known; one rule that pins it is enough."""
+    found = evidence("check-required", CHECK)
+    assert proof("check-required", replace(found, rules=None)).status is UNKNOWN
+    assert proof("check-required", replace(found, rules=BranchRules((RequiredCheck("other", 15368),), ()))).status is FAILED
+    two = BranchRules((RequiredCheck("proof", None), RequiredCheck("proof", 15368)), ())
+    assert proof("check-required", replace(found, rules=two)).status is MET
+
+
+@pytest.mark.parametrize("event", ["pull_request", "push", "merge_group", "workflow_dispatch", "schedule"])
+def test_a_trusted_event_runs_the_heads_code(event: str) -> None:
+    """What runs the head's own code under an unchanged workflow is proof."""
+    assert proof("check-required", evidence("check-required", replace(CHECK, event=event))).status is MET
+
+
+@pytest.mark.parametrize("event", ["schedule", "workflow_dispatch", "push", "repository_dispatch"])
+def test_a_drill_may_start_in_these_ways(event: str) -> None:
+    """Whatever runs the merged workflow on the branch itself."""
+    assert proof("restore-proven", Evidence(connected=True, now=NOW, drills=(replace(DRILL, event=event),))).status is MET
+
+
+@pytest.mark.parametrize(
+    ("days", "taken", "expected"),
+    [
+        (30.0, None, MET),
+        (30.001, None, MISSING),
+        (1, "2026-10-23T12:00:00Z", MET),
+        (1, "2026-10-23T11:59:00Z", MISSING),
+        (1, "2026-11-23T12:00:00Z", FAILED),
+    ],
+)
+def test_how_old_a_drill_and_its_backup_may_be(days: float, taken: str | None, expected: Status) -> None:
+    """As many days as the policy says, to the day, and never in the future."""
+    (drill,) = record(taken=taken)
+    found = (replace(drill, completed=NOW - datetime.timedelta(days=days)),)
+    assert proof("restore-proven", Evidence(connected=True, now=NOW, drills=found)).status is expected

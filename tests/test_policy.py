@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -233,3 +234,40 @@ def test_a_wrong_file_of_the_organisation_is_enforced_and_shown(text: bytes) -> 
     """A mistake above relaxes nothing below."""
     read = read_policy(MemoryTree({PATH: b"version: 1"}), text)
     assert read.mistakes and all("organisation" in mistake.path for mistake in read.mistakes)
+
+
+def test_a_requirement_for_an_environment_comes_before_one_for_all() -> None:
+    """In whatever order they are written; and several safeguards of `any` are one group, of `all` one each."""
+    read = policy(
+        "version: 1\nrequirements:\n  data.destroyed:\n  - {all: [state-kept]}\n"
+        "  - {environment: production, all: [plan-verified, restore-proven], any: [state-kept, deletion-staged]}\n"
+    )
+    one = imagined("x/x", Hazard.DATA_DESTROYED)
+    assert read.demanded(replace(one, environment=Environment.PRODUCTION))[0] == (
+        ("plan-verified",),
+        ("restore-proven",),
+        ("state-kept", "deletion-staged"),
+    )
+    assert read.demanded(replace(one, environment=Environment.STAGING))[0] == (("state-kept",),)
+
+
+def test_a_policy_as_large_as_may_be_is_read() -> None:
+    """One byte more is not, and is told."""
+    text = b"version: 1\nmode: observe\n"
+    full = text + b"#" * (LIMIT - len(text))
+    assert not policy(full).mistakes and policy(full + b"#").mistakes
+
+
+def test_a_floor_without_a_word_on_overrides_leaves_them() -> None:
+    """Who may override is the repository's to say where the organisation says nothing."""
+    read = read_policy(MemoryTree({PATH: b"version: 1\noverrides: {who: [sam]}"}), b"version: 1\nfloor: {mode: enforce}")
+    assert read.overrides == ("sam",) and read.enforced
+    kept = read_policy(MemoryTree({PATH: UNDER.encode()}), b"version: 1\nfloor: {mode: enforce}")
+    assert kept.exceptions and kept.floor == ()
+
+
+@pytest.mark.parametrize("effect", ["0" * 15, "0" * 17, "G" * 16, "0" * 16 + "\n"])
+def test_an_exception_names_one_effect(effect: str) -> None:
+    """An id that is none is a mistake, not an exception for nothing."""
+    text = json.dumps({"version": 1, "exceptions": [{"effect": effect, "reason": "for a reason", "expires": "2026-12-31"}]})
+    assert policy(text).mistakes
