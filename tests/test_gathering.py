@@ -592,6 +592,15 @@ def test_a_file_too_long_to_compare_is_not_taken_as_run() -> None:
     assert changed_lines(change_of({}, {"a.py": "b"}), "a.py") == {1}
 
 
+def test_many_equal_lines_cost_no_time_and_hide_nothing() -> None:
+    """Where comparing would take minutes, every line between the first and the last difference counts as changed."""
+    small, large = (change_of({"a.py": "x\n" + "a\nb\n" * of + "y"}, {"a.py": "x\n" + "b\na\n" * of + "y"}) for of in (2, 4000))
+    assert changed_lines(small, "a.py") < frozenset(range(2, 6))
+    assert changed_lines(large, "a.py") == frozenset(range(2, 8002))
+    middle = change_of({"a.py": "1\n2\n3\n4\n5"}, {"a.py": "1\nx\n3\nnew\n4\n5"})
+    assert changed_lines(middle, "a.py") == {2, 4}
+
+
 class Memory:
     """What a store remembers."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Set
 from typing import Any
 
@@ -18,6 +19,8 @@ SCHEMA = "interlock/coverage/1"
 """`files`: path → {"lines": those that can run, "run": those that tests ran}; `kinds`: endings of all files that the tests' report speaks of."""
 LINES = 20_000
 """Lines of one file that are compared."""
+PAIRS = 1_000_000
+"""Pairs of equal lines that are compared between the first and the last difference; over it all lines between count as changed."""
 
 
 def coverage_facts(change: Change, artifacts: Iterable[ArtifactFact]) -> tuple[CoverageFact, ...]:
@@ -70,5 +73,17 @@ def changed_lines(change: Change, path: str) -> frozenset[int]:
     before, after = (change.base_bytes(file) or b"").split(b"\n"), (change.head_bytes(file) or b"").split(b"\n")
     if len(before) > LINES or len(after) > LINES:
         raise Unreadable(path, f"more than {LINES:,} lines")
-    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if before != after else []
-    return frozenset(line + 1 for kind, _, _, start, end in blocks if kind in ("insert", "replace") for line in range(start, end))
+    same = _alike(before, after)
+    before, after = before[same:], after[same:]
+    tail = _alike(before[::-1], after[::-1])
+    before, after = before[: len(before) - tail], after[: len(after) - tail]
+    times = Counter(after)
+    if sum(number * times[line] for line, number in Counter(before).items()) > PAIRS:
+        return frozenset(range(same + 1, same + len(after) + 1))
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return frozenset(same + line + 1 for kind, _, _, start, end in blocks if kind in ("insert", "replace") for line in range(start, end))
+
+
+def _alike(one: list[bytes], other: list[bytes]) -> int:
+    """How many lines at the start are the same."""
+    return next((number for number, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other)))
