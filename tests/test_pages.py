@@ -25,7 +25,7 @@ from bot.demo.running import Running
 from bot.demo.standin import StandIn
 from bot.pages.markdown import as_html
 from bot.pages.openapi import TABLE, description
-from bot.pages.setup import command, manifest
+from bot.pages.setup import channel, command, manifest
 from bot.pages.web import inside
 from bot.settings import KEPT, Settings, SettingsError, keep, read_settings
 from tests.house import AGENT, DATABASE, TOPIC, House, build, demolish
@@ -358,11 +358,11 @@ def fields(text: str) -> dict[str, str]:
     }
 
 
-def set_up(github: StandIn, server: Running) -> httpx.Client:
+def set_up(github: StandIn, server: Running, **given: str) -> httpx.Client:
     """Walk through the setup as a person does; the browser that did."""
     client = httpx.Client(base_url=server.url, follow_redirects=True, timeout=60)
     page = client.get(server.app.site.setup.invite())
-    sent = client.post("/setup", data={**fields(page.text), "organization": "acme"})
+    sent = client.post("/setup", data={**fields(page.text), "organization": "acme", **given})
     assert "Create the App on GitHub" in sent.text and github.url in sent.headers["content-security-policy"]
     to = unescape(re.search(r'action="(http[^"]+)"', sent.text)[1])
     asked = client.post(to, data={"manifest": fields(sent.text)["manifest"]})
@@ -391,6 +391,55 @@ def test_setup_creates_the_app_stores_its_credentials_and_works_at_once(bare: tu
         assert "not required by a ruleset" in client.get("/setup?repository=acme/shop").text
         repo.require_check("interlock: main", app)
         assert "impossible while it is red" in client.get("/setup?repository=acme/shop").text
+
+
+def test_the_credentials_are_shown_once_as_an_environment(bare: tuple[StandIn, Running], caplog: pytest.LogCaptureFixture) -> None:
+    """Only to the browser that set up; a shell reads from the lines what is stored; never a second time, never in JSON, never in a log."""
+    github, server = bare
+    with closing(set_up(github, server)) as client:
+        token = fields(client.get("/setup").text)["csrf"]
+        assert httpx.post(f"{server.url}/setup/environment", data={"csrf": token}).status_code == 404
+        assert client.post("/setup/environment", data={"csrf": "0"}).status_code == 403
+        shown = client.post("/setup/environment", data={"csrf": token})
+        lines = unescape(re.search(r"<code>(INTERLOCK_APP_ID=.*?)</code>", shown.text, re.DOTALL)[1])
+        names = re.findall(r"^(\w+)=", lines, re.MULTILINE)
+        told = subprocess.run(["env", "-i", "sh", "-c", f"set -a; {lines}\nexec env"], capture_output=True, text=True, check=True).stdout
+        made = read_settings(
+            {"INTERLOCK_DATA": "/nowhere", **{name: re.search(rf"^{name}=(.*)$", told, re.MULTILINE)[1] for name in names}}
+        )
+        stored = server.app.settings
+        assert made.credentials is not None and stored.credentials is not None and made.client == stored.client
+        assert made.credentials.private_key.strip() == stored.credentials.private_key.strip()
+        assert made.credentials.webhook_secrets == stored.credentials.webhook_secrets and shown.headers["cache-control"] == "no-store"
+        again = client.post("/setup/environment", data={"csrf": token})
+        assert again.status_code == 403 and "shown already" in again.text and "BEGIN" not in again.text
+        assert "BEGIN" not in client.get("/setup").text and "Show the lines" not in client.get("/setup").text
+        assert "PRIVATE KEY" not in caplog.text
+        client.post("/setup/finish", data={"csrf": token})
+        assert client.post("/setup/environment", data={"csrf": token}).status_code == 404
+
+
+def test_the_lines_are_not_in_the_json(bare: tuple[StandIn, Running]) -> None:
+    """Whoever asks for JSON gets no secret."""
+    github, server = bare
+    with closing(set_up(github, server)) as client:
+        token = fields(client.get("/setup").text)["csrf"]
+        told = client.post("/setup/environment", data={"csrf": token}, headers={"accept": "application/json"}).json()
+        assert "lines" not in told and "BEGIN" not in json.dumps(told)
+
+
+def test_setup_tells_how_deliveries_reach_a_laptop(bare: tuple[StandIn, Running]) -> None:
+    """An address only this machine knows is refused for github.com; a channel's comes with the line that passes deliveries on."""
+    github, server = bare
+    port = urlsplit(server.url).port
+    with httpx.Client(base_url=server.url, follow_redirects=True) as client:
+        page = client.get(server.app.site.setup.invite())
+        assert f"--target http://127.0.0.1:{port}/webhook" in page.text
+        refused = client.post("/setup", data={**fields(page.text), "organization": "acme", "github": "https://github.com"})
+        assert refused.status_code == 400 and "cannot reach this machine" in refused.text
+    assert channel("https://smee.io/a b", 1) == "npx smee-client --url 'https://smee.io/a b' --target http://127.0.0.1:1/webhook"
+    with closing(set_up(github, server, hook="https://smee.io/abc")) as client:
+        assert f"npx smee-client --url https://smee.io/abc --target http://127.0.0.1:{port}/webhook" in client.get("/setup").text
 
 
 def test_setup_closes_for_good(bare: tuple[StandIn, Running]) -> None:

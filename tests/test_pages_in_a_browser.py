@@ -85,6 +85,14 @@ def axe() -> str:
     return (npm.needed(AXE) / "axe.min.js").read_text()
 
 
+def faults(page: Any, axe: str, where: str) -> None:
+    """Fails for what axe calls serious or critical."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    serious = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
+    assert not serious, (where, serious)
+
+
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_serious_accessibility_fault(chromium: Any, town: House, axe: str, viewport: Any, scheme: str) -> None:
@@ -93,10 +101,7 @@ def test_no_page_has_a_serious_accessibility_fault(chromium: Any, town: House, a
         page.goto("/sign-in")
         for path in (*PAGES, *CLOSED):
             page.goto(path)
-            page.evaluate(axe)
-            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-            serious = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
-            assert not serious, (path, serious)
+            faults(page, axe, path)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{path} is wider than the window"
 
 
@@ -160,23 +165,65 @@ def test_the_policy_of_the_pages_is_kept_by_the_browser(chromium: Any, town: Hou
         assert said == []
 
 
-def test_setup_in_a_browser(chromium: Any, tmp_path: Any, axe: str) -> None:
-    """From the terminal's address over GitHub's form to the list of what is left, and the last button."""
+@contextmanager
+def bare(folder: Any) -> Iterator[tuple[StandIn, Running]]:
+    """A server without credentials, and a GitHub on which robin owns acme."""
     with StandIn.start() as github:
         github.organization("acme", {"robin": "admin"})
         github.browse_as("robin")
-        server = Running(Settings(None, ("INTERLOCK_APP_ID",), github.url, github.url, "", tmp_path / "data", 1, 1 << 30))
+        server = Running(Settings(None, ("INTERLOCK_APP_ID",), github.url, github.url, "", folder / "data", 1, 1 << 30))
         try:
-            with window(chromium, server.url, viewport=NARROW, bypass_csp=False, also=(github.url,)) as page:
-                page.goto(server.app.site.setup.invite())
-                page.fill("#organization", "acme")
-                page.click("text=Show what will be sent")
-                page.click("button:has-text('Create the App on GitHub')")
-                page.click("button:has-text('Create')")
-                page.wait_for_url("**/setup")
-                assert page.locator("text=What is left to do").is_visible()
-                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-                page.click("text=Close setup for good")
-                assert page.goto("/setup").status == 404
+            yield github, server
         finally:
             server.stop()
+
+
+def setup(page: Any, server: Running) -> Iterator[str]:
+    """Walk through setup as a person does; the name of each step that shows a page of ours."""
+    page.goto(server.app.site.setup.invite())
+    yield "addresses"
+    page.fill("#organization", "a/b")
+    page.click("text=Show what will be sent")
+    yield "a mistake"
+    page.fill("#organization", "acme")
+    page.fill("#hook", "https://smee.io/abc")
+    page.click("text=Show what will be sent")
+    page.click("summary")
+    yield "what is sent"
+    page.click("button:has-text('Create the App on GitHub')")
+    page.click("button:has-text('Create')")
+    page.wait_for_url("**/setup")
+    assert page.locator("text=What is left to do").is_visible()
+    for at in range(page.locator("summary").count()):
+        page.locator("summary").nth(at).click()
+    yield "what is left"
+    page.click("text=Show the lines once")
+    assert page.locator("text=INTERLOCK_PRIVATE_KEY").is_visible()
+    yield "the environment"
+    page.go_back()
+    page.locator("summary").first.click()
+    assert page.locator("text=were shown already").is_visible()
+    yield "shown already"
+    page.goto("/setup?repository=acme/shop")
+    yield "verified"
+    page.click("text=Close setup for good")
+    assert page.goto("/setup").status == 404
+    yield "closed"
+
+
+def test_setup_in_a_browser(chromium: Any, tmp_path: Any) -> None:
+    """From the terminal's address over GitHub's form to the list of what is left, and the last button, under the pages' own policy."""
+    with bare(tmp_path) as (github, server), window(chromium, server.url, viewport=NARROW, also=(github.url,)) as page:
+        for step in setup(page, server):
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), step
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_step_of_setup_has_a_serious_accessibility_fault(chromium: Any, tmp_path: Any, axe: str, scheme: str) -> None:
+    """axe finds nothing serious or critical on any step, a mistake's among them."""
+    with (
+        bare(tmp_path) as (github, server),
+        window(chromium, server.url, color_scheme=scheme, bypass_csp=True, also=(github.url,)) as page,
+    ):
+        for step in setup(page, server):
+            faults(page, axe, step)

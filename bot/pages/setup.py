@@ -10,7 +10,9 @@ import importlib.resources
 import json
 import re
 import secrets
+import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,11 @@ from bot.github.client import Api, ApiError
 from bot.pages.sign_in import Guard
 from bot.pages.web import Go, House, Missing, Page, Refused, csrf_of, form, origin
 from bot.publish import gate_name
-from bot.settings import KEPT, SettingsError, keep, read_settings
+from bot.settings import KEPT, Settings, SettingsError, keep, read_kept, read_settings
 
 TOKEN_LIFE = 24 * 3600
 DONE = "setup/done"
+SHOWN = "setup/shown"
 
 
 class Setup:
@@ -72,10 +75,10 @@ class Setup:
                 )
             self._token = None
             raise Go("/setup", (self._guard.open_session(request, {"state": secrets.token_urlsafe(24)}, TOKEN_LIFE, "setup"),))
-        key, _ = self._entered(request)
+        key, body = self._entered(request)
         if self._house.settings.credentials is None:
             return self._form(request, key, {})
-        return await self._left(request, key)
+        return await self._left(request, key, body.get("hook", ""))
 
     def _form(self, request: Request, key: str, given: dict[str, str], wrong: str = "") -> Page:
         settings = self._house.settings
@@ -94,7 +97,7 @@ class Setup:
             "error": wrong,
             "csrf": csrf_of(key),
             "local": _local(here),
-            "port": urlsplit(here).port or 8480,
+            "port": listening(request),
         }
         return Page("setup.html", "Set up Interlock", data, 400 if wrong else 200, unlisted=frozenset({"csrf"}))
 
@@ -111,13 +114,17 @@ class Setup:
             organization = fields.get("organization", "").strip() if fields.get("kind") == "organization" else ""
             if fields.get("kind") == "organization" and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})", organization):
                 raise ValueError("The organisation is its name in the address of its page, such as acme.")
+            if _local(hook) and not _local(github):
+                raise ValueError(
+                    "GitHub cannot reach this machine by that address: give an address for deliveries, such as a channel's (below)."
+                )
             name = fields.get("name", "").strip()
             if not 1 <= len(name) <= 34 or not name.isprintable():
                 raise ValueError("The App's name has 1 to 34 characters.")
         except ValueError as wrong:
             return self._form(request, key, fields, str(wrong))
         made = manifest(name, public, hook, origin(request, self._house.settings))
-        kept = self._guard.open_session(request, {**body, "github": github, "public": public}, TOKEN_LIFE, "setup")
+        kept = self._guard.open_session(request, {**body, "github": github, "public": public, "hook": hook}, TOKEN_LIFE, "setup")
         place = f"/organizations/{quote(organization)}/settings/apps/new" if organization else "/settings/apps/new"
         page = {
             "step": "send",
@@ -166,8 +173,8 @@ class Setup:
         )
         raise Go("/setup")
 
-    async def _left(self, request: Request, key: str) -> Page:
-        """What is left to do, each step verified by asking GitHub now."""
+    async def _left(self, request: Request, key: str, hook: str) -> Page:
+        """What is left to do, each step verified by asking GitHub now. Deliveries to another host than this server's need a `channel`."""
         settings = self._house.settings
         assert settings.credentials is not None
         repository, branch = request.query_params.get("repository", "").strip(), request.query_params.get("branch", "").strip() or "main"
@@ -191,13 +198,8 @@ class Setup:
             "command": command(repository or "OWNER/REPO", branch, settings.credentials.app_id),
             "host": urlsplit(settings.github_url).hostname or "github.com",
             "file": str(settings.data / KEPT),
-            "environment": (
-                "INTERLOCK_APP_ID",
-                "INTERLOCK_PRIVATE_KEY",
-                "INTERLOCK_WEBHOOK_SECRET",
-                "INTERLOCK_CLIENT_ID",
-                "INTERLOCK_CLIENT_SECRET",
-            ),
+            "shown": bool(self._house.store.fact(SHOWN)),
+            "channel": channel(hook, listening(request)) if urlsplit(hook).netloc not in ("", *own(request, settings)) else "",
         }
         return Page("setup.html", "What is left to do", data, unlisted=frozenset({"csrf"}))
 
@@ -260,6 +262,24 @@ class Setup:
             }
         return {"name": name, "done": False, "says": "It is not required by a ruleset: a merge is possible while it is red."}
 
+    async def environment(self, request: Request) -> Page:
+        """The stored credentials as lines of an environment, once for the life of this server's database."""
+        self._guard.visitor(request)
+        key, _ = self._entered(request)
+        await form(request, self._house.settings, key)
+        store, path = self._house.store, self._house.settings.data / KEPT
+        if store.fact(SHOWN):
+            raise Refused(f"The lines were shown already. The values are in {path}, readable by this server's user alone.", 403)
+        try:
+            lines = environment_lines(read_kept(self._house.settings.data))
+        except SettingsError as error:
+            raise Refused(f"The stored credentials cannot be read: {error}.", 500) from None
+        if not lines:
+            raise Refused("There are no stored credentials.")
+        store.remember(SHOWN, time.time())
+        data = {"step": "environment", "error": "", "lines": lines, "file": str(path)}
+        return Page("setup.html", "The credentials as an environment", data, unlisted=frozenset({"lines"}))
+
     async def finish(self, request: Request) -> Page:
         """Close the page for good."""
         key, _ = self._entered(request)
@@ -283,6 +303,27 @@ def address(text: str) -> str:
 
 def _local(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def own(request: Request, settings: Settings) -> set[str]:
+    """The hosts by which people and GitHub reach this server."""
+    return {request.url.netloc, urlsplit(origin(request, settings)).netloc}
+
+
+def listening(request: Request) -> int:
+    """The port that this server listens on, whatever stands in front of it."""
+    server = request.scope.get("server")
+    return int(server[1]) if server and server[1] else 8480
+
+
+def channel(address: str, port: int) -> str:
+    """The line that passes deliveries on from a channel to this machine: github.com/probot/smee-client"""
+    return f"npx smee-client --url {shlex.quote(address)} --target http://127.0.0.1:{port}/webhook"
+
+
+def environment_lines(values: Mapping[str, str]) -> str:
+    """Settings as lines that a shell, systemd's EnvironmentFile and Compose's env_file read alike; a key is one line."""
+    return "\n".join(f"{name}={shlex.quote(value.strip().replace(chr(10), chr(92) + 'n'))}" for name, value in values.items())
 
 
 def manifest(name: str, public: str, hook: str, here: str) -> dict[str, Any]:
@@ -337,6 +378,4 @@ def ruleset(branch: str, app_id: int) -> dict[str, Any]:
 
 def command(repository: str, branch: str, app_id: int) -> str:
     """The line that makes that ruleset with GitHub's own command line tool."""
-    import shlex
-
     return f"echo {shlex.quote(json.dumps(ruleset(branch, app_id)))} | gh api --method POST {shlex.quote(f'repos/{repository}/rulesets')} --input -"

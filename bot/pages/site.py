@@ -44,6 +44,7 @@ class Site:
             ("GET", "/setup", setup.show),
             ("POST", "/setup", setup.choose),
             ("GET", "/setup/created", setup.created),
+            ("POST", "/setup/environment", setup.environment),
             ("POST", "/setup/finish", setup.finish),
             ("GET", "/{owner}/{repo}/agents", repositories.agents),
             ("GET", "/{owner}/{repo}/past", repositories.past),

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import jinja2
 from markupsafe import Markup, escape
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -141,7 +142,8 @@ def endpoint(build: Build) -> Callable[[Request], Awaitable[Response]]:
             page = sign_in_first(request)
         except Refused as refused:
             page = Page("message.html", "This cannot be done", {"error": str(refused)}, refused.status)
-        response = respond(request, page)
+        # Deliveries are taken on the same loop: a large page is written beside it.
+        response = await run_in_threadpool(respond, request, page)
         for cookie in getattr(request.state, "cookies", ()):
             response.headers.append("set-cookie", cookie)
         return response

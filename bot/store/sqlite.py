@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -71,9 +72,9 @@ class SqliteStore(SqlStore):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.place = str(path)
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("pragma busy_timeout = 60000")
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._closed = False
+        self._db = self._connected()
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
         try:
@@ -82,9 +83,18 @@ class SqliteStore(SqlStore):
             self._db.close()
             raise
 
+    def _connected(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.place, timeout=60, isolation_level=None, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        db.execute("pragma busy_timeout = 60000")
+        return db
+
     def close(self) -> None:
         """Close the database."""
         with self._lock:
+            self._closed = True
+            while self._readers:
+                self._readers.pop().close()
             self._db.close()
 
     def backup(self, target: str) -> None:
@@ -131,5 +141,18 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
-        with self._lock:
-            yield _Session(self._db)
+        # A connection for each reader: nobody who reads waits for a write to be on disk, and no write waits for a page (sqlite.org/wal.html).
+        if self._closed:
+            raise sqlite3.ProgrammingError("the database is closed")
+        try:
+            db = self._readers.pop()
+        except IndexError:
+            db = self._connected()
+            db.execute("pragma query_only = on")
+        try:
+            yield _Session(db)
+        finally:
+            if self._closed:
+                db.close()
+            else:
+                self._readers.append(db)
