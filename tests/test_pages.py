@@ -503,3 +503,38 @@ def test_stored_credentials_that_others_can_read_are_refused(tmp_path: Path) -> 
     (tmp_path / KEPT).chmod(0o644)
     with pytest.raises(SettingsError, match="chmod 600"):
         read_settings({"INTERLOCK_DATA": str(tmp_path)})
+
+
+def test_the_history_of_an_agents_authority(tmp_path: Path) -> None:
+    """Merged pull requests stand under the agent that they widened or narrowed, open ones apart, closed ones nowhere."""
+
+    def allowed(*tools: str) -> dict[str, str]:
+        return {".claude/settings.json": json.dumps({"permissions": {"allow": list(tools)}})}
+
+    made = build(tmp_path / "data", files={"README.md": "# Shop\n", **allowed("Bash(npm test)")})
+    try:
+        with browser(made, "robin") as client:
+            made.propose({"notes.md": "x"}, branch="notes")
+            assert "Nothing is recorded yet" in client.get("/acme/shop/agents").text
+            _, wider = made.propose(allowed("Bash(npm test)", "Bash(terraform:*)"), branch="wider")
+            told = client.get("/acme/shop/agents.json").json()
+            assert told["history"] == [] and [(one["agent"], one["number"]) for one in told["proposed"]] == [("Claude Code", wider.number)]
+            made.repo.merge(wider, "robin")
+            made.settle()
+            _, narrower = made.propose(allowed("Bash(npm test)"), branch="narrower")
+            made.repo.merge(narrower, "robin")
+            made.settle()
+            _, dropped = made.propose(allowed("Bash(*)"), branch="dropped")
+            made.repo.close(dropped, "robin")
+            made.settle()
+            page = client.get("/acme/shop/agents")
+            told = client.get("/acme/shop/agents.json").json()
+            (claude,) = told["history"]
+            assert [(step["number"], step["direction"]) for step in claude["steps"]] == [
+                (narrower.number, "narrowed"),
+                (wider.number, "widened"),
+            ]
+            assert told["proposed"] == [] and f"{made.github.url}/acme/shop/pull/{wider.number}" in page.text
+            assert client.get(f"/acme/shop/reviews/{claude['steps'][1]['review']}").status_code == 200
+    finally:
+        demolish(made)

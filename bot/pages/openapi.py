@@ -80,7 +80,9 @@ SCHEMAS: dict[str, Json] = {
             "escapes": _list(_ANY),
         },
     ),
-    "agents": _object({"repository": _TEXT}, {"commit": _TEXT, "agents": {"type": ["array", "null"]}, "widened": _list(_ANY)}),
+    "agents": _object(
+        {"repository": _TEXT}, {"commit": _TEXT, "agents": {"type": ["array", "null"]}, "history": _list(_ANY), "proposed": _list(_ANY)}
+    ),
     "past": _object(
         {"repository": _TEXT, "steps": _WHOLE},
         {

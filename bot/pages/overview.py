@@ -44,8 +44,8 @@ class Overview:
         words = query.lower().split()
         data = {
             "query": query,
-            "rules": found_rules(query)[:40] if query else [],
-            "safeguards": found_guards(query)[:20] if query else [],
+            "rules": (await run_in_threadpool(found_rules, query))[:40] if query else [],
+            "safeguards": (await run_in_threadpool(found_guards, query))[:20] if query else [],
             "repositories": [name for name in names if words and all(word in name.lower() for word in words)],
             "pulls": pulls,
         }

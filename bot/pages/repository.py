@@ -18,7 +18,7 @@ from bot.mirror.runner import GitError
 from bot.pages.sign_in import Guard
 from bot.pages.web import House, Missing, Page
 from bot.store import Line, Store
-from checks.model import Unreadable
+from checks.model import Hazard, Unreadable
 
 OPEN_SHOWN = 100
 READ = 200
@@ -121,6 +121,7 @@ class Repositories:
                 found = _answers(tools.mirrors.path(int(inputs["repository_id"])), str(inputs["base"]))
             except (GitError, Unreadable, OSError) as error:
                 why = str(error)
+        history, proposed = authority_history(store, repository, record.base_ref, newest_of_each(lines))
         data = {
             "repository": repository,
             "github": self._house.settings.github_url,
@@ -129,7 +130,8 @@ class Repositories:
             "made": record.made,
             "agents": found,
             "why": why,
-            "widened": _widened(store, newest_of_each(lines)),
+            "history": history,
+            "proposed": proposed,
         }
         return Page("agents.html", f"Agents of {repository}", data)
 
@@ -217,25 +219,53 @@ def merges(store: Store, repository: str, newest: Sequence[Line], reports: dict[
     }
 
 
-def _widened(store: Store, newest: Sequence[Line]) -> list[dict[str, Any]]:
-    """Which pull requests changed what an agent may do, newest first."""
-    rows = []
-    for line in newest[:READ]:
-        record = store.record(line.id)
-        effects = json.loads(record.report)["effects"] if record else []
-        touching = [effect for effect in effects if str(effect["hazard"]).startswith("agent.")]
-        if touching:
-            rows.append(
-                {
-                    "number": line.pull,
-                    "made": line.made,
-                    "state": line.state,
-                    "merged": bool(store.fact(f"merged/{line.repository}/{line.pull}")),
-                    "closed": bool(store.fact(f"closed/{line.repository}/{line.pull}")),
-                    "effects": [
-                        {key: effect[key] for key in ("hazard", "severity", "rule", "subject", "message")} for effect in touching[:10]
-                    ],
-                    "count": len(touching),
-                }
-            )
-    return rows
+def authority_history(
+    store: Store, repository: str, base_ref: str, newest: Sequence[Line]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What changed the agents' authority, newest first: merged on the branch, by agent; and proposed to it by open pull requests."""
+    merged: dict[str, list[dict[str, Any]]] = {}
+    proposed = []
+    for line in [one for one in newest if one.base_ref == base_ref][:READ]:
+        head = store.fact(f"merged/{repository}/{line.pull}")
+        if not head and store.fact(f"closed/{repository}/{line.pull}"):
+            continue
+        # What was merged is what was judged last on the merged head, which a later push to the branch does not change.
+        kept = (
+            next(iter(store.records(repository, pull=line.pull, head=str(head), base_ref=base_ref)), None)
+            if head
+            else store.record(line.id)
+        )
+        if kept is None or kept.report.startswith("sha256:"):
+            continue
+        landed = store.fact(f"landed/{repository}/{line.pull}") or {}
+        by_agent: dict[str, list[dict[str, Any]]] = {}
+        for effect in json.loads(kept.report)["effects"]:
+            if str(effect["hazard"]).startswith("agent."):
+                by_agent.setdefault(agent_of(effect), []).append(effect)
+        for agent, effects in by_agent.items():
+            step: dict[str, Any] = {
+                "number": line.pull,
+                "review": kept.id,
+                "when": landed.get("when", kept.made),
+                "state": kept.state,
+                "direction": direction({effect["hazard"] for effect in effects}),
+                "effects": [{key: effect[key] for key in ("hazard", "severity", "rule", "subject", "message")} for effect in effects[:10]],
+                "count": len(effects),
+            }
+            if head:
+                merged.setdefault(agent, []).append(step)
+            else:
+                proposed.append({"agent": agent, **step})
+    by_time = [{"agent": agent, "steps": sorted(steps, key=lambda step: -float(step["when"]))} for agent, steps in sorted(merged.items())]
+    return by_time, proposed
+
+
+def agent_of(effect: dict[str, Any]) -> str:
+    """The agent that an effect is about; what is written for any agent is of all."""
+    return str(effect["subject"]).partition(": ")[0] if str(effect["rule"]).startswith("agent-permissions/") else "Every agent"
+
+
+def direction(hazards: set[str]) -> str:
+    """Which way the authority went."""
+    narrowed = Hazard.AGENT_NARROWED.value in hazards
+    return "narrowed" if narrowed and len(hazards) == 1 else "both ways" if narrowed else "widened"

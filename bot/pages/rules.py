@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from bot.explain import _doc
@@ -76,7 +77,9 @@ class Rules:
     async def listing(self, request: Request) -> Page:
         """All rules and safeguards, or those that a query names."""
         self._guard.visitor(request)
-        query = request.query_params.get("q", "")[:200]
+        return await run_in_threadpool(self._listing, request.query_params.get("q", "")[:200])
+
+    def _listing(self, query: str) -> Page:
         data = {"query": query, "detectors": found_rules(query), "safeguards": found_guards(query)}
         return Page("rules.html", "Rules and safeguards", data)
 
@@ -86,6 +89,9 @@ class Rules:
         name = request.path_params["name"].rstrip("/")
         if not name:
             return await self.listing(request)
+        return await run_in_threadpool(self._rule, name)
+
+    def _rule(self, name: str) -> Page:
         detector_name = name.partition("/")[0]
         detector = next((one for one in catalogue() if one["detector"] == detector_name), None)
         if detector is None:
@@ -111,6 +117,9 @@ class Rules:
         name = request.path_params["name"].rstrip("/")
         if not name:
             raise Go(rule_path("").rstrip("/") + "#safeguards")
+        return await run_in_threadpool(self._safeguard, name)
+
+    def _safeguard(self, name: str) -> Page:
         guard = next((one for one in guards() if one["name"] == name), None)
         if guard is None:
             raise Missing

@@ -73,7 +73,7 @@ class SqliteStore(SqlStore):
         self.place = str(path)
         self._lock = threading.RLock()
         self._readers: deque[sqlite3.Connection] = deque()
-        self._closed = False
+        self._closed = threading.Event()
         self._db = self._connected()
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
@@ -92,7 +92,7 @@ class SqliteStore(SqlStore):
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             while self._readers:
                 self._readers.pop().close()
             self._db.close()
@@ -142,7 +142,7 @@ class SqliteStore(SqlStore):
     @contextmanager
     def _reading(self) -> Iterator[Session]:
         # A connection for each reader: nobody who reads waits for a write to be on disk, and no write waits for a page (sqlite.org/wal.html).
-        if self._closed:
+        if self._closed.is_set():
             raise sqlite3.ProgrammingError("the database is closed")
         try:
             db = self._readers.pop()
@@ -152,7 +152,7 @@ class SqliteStore(SqlStore):
         try:
             yield _Session(db)
         finally:
-            if self._closed:
+            if self._closed.is_set():
                 db.close()
             else:
                 self._readers.append(db)
