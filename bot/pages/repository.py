@@ -256,7 +256,9 @@ def authority_history(
                 merged.setdefault(agent, []).append(step)
             else:
                 proposed.append({"agent": agent, **step})
-    by_time = [{"agent": agent, "steps": sorted(steps, key=lambda step: -float(step["when"]))} for agent, steps in sorted(merged.items())]
+    by_time: list[dict[str, Any]] = [
+        {"agent": agent, "steps": sorted(steps, key=lambda step: -float(step["when"]))} for agent, steps in sorted(merged.items())
+    ]
     return by_time, proposed
 
 
