@@ -287,7 +287,7 @@ def _setting(found: Sequence[Statement]) -> Setting:
 # AWS ----------------------------------------------------------------------------------------------------------------------------------
 
 _HOLDER = re.compile(r"aws_(?:iam_(?:role|user|group)|ssoadmin_permission_set)\.[\w-]+")
-_HOLDERS = ("aws_iam_role", "aws_iam_user", "aws_iam_group", "aws_ssoadmin_permission_set")
+_HELD_BY = ("aws_iam_role", "aws_iam_user", "aws_iam_group", "aws_ssoadmin_permission_set")
 _OWNER_KEYS = ("role", "user", "group", "permission_set_arn", "roles", "users", "groups")
 _INLINE = ("aws_iam_role_policy", "aws_iam_user_policy", "aws_iam_group_policy", "aws_ssoadmin_permission_set_inline_policy")
 _ATTACHMENTS = (
@@ -561,11 +561,19 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
         body = new.configuration.body(resource)
         before = old.configuration.resources.get(address)
         if resource.type in _KEYS and before is None and address not in new.configuration.moved.values():
+            holder = _held_by(new, resource)
+            # Whoever had a key and gets another can do nothing more: that is how keys are rotated.
+            rotated = bool(holder) and any(
+                other.type == resource.type and _held_by(old, other) == holder for other in old.configuration.resources.values()
+            )
             yield KEY.effect(
                 subject=address,
                 path=resource.path,
                 line=resource.line,
-                message=f"{address} creates {_KEYS[resource.type]}: it works from anywhere until someone deletes it.",
+                severity=LOW if rotated else None,
+                message=f"{address} creates {_KEYS[resource.type]}: it works from anywhere until someone deletes it."
+                if not rotated
+                else f"{address} creates {_KEYS[resource.type]} for someone who has one already: the old one works until it is deleted.",
             )
         elif resource.type in _MEMBERS:
             keys = _MEMBERS[resource.type]
@@ -588,6 +596,13 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
                 )
 
 
+def _held_by(reading: _Reading, key: Resource) -> str:
+    """Whom a key or password is for, "" where that is not written."""
+    body = reading.configuration.body(key)
+    return next((text for name in _HELD_BY if body.get(name) is not None and (text := reading.text(body.get(name)))), "")
+
+
+_HELD_BY = ("user", "service_account_id", "application_id", "application_object_id", "service_principal_id")
 _KEYS = {
     "aws_iam_access_key": "a long-lived access key",
     "aws_iam_user_login_profile": "a password for the console",

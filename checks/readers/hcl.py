@@ -330,6 +330,9 @@ _Parsed = tuple[dict[str, Expression], tuple[Block, ...]]
 _HEAD = re.compile(r"([a-z_]+)((?:[ \t]+\"[^\"\n]*\")*)[ \t]*\{", re.MULTILINE)
 
 
+_NO_DIRECTIVE = re.compile(r"(?<!%)%\{(?!~?\s*(?:if|for|else|endif|endfor)\b)")
+
+
 @lru_cache(maxsize=8192)
 def _piece(text: str, line: int) -> _Parsed | Broken:
     if not text.strip():
@@ -342,6 +345,10 @@ def _piece(text: str, line: int) -> _Parsed | Broken:
     else:
         data = text.encode()
         root = _parser().parse(data).root_node
+        if root.has_error and "%{" in text:
+            # Before Terraform 0.12 only `${` had a meaning in a string: log formats are full of what is no directive today.
+            data = _NO_DIRECTIVE.sub("%(", text).encode()
+            root = _parser().parse(data).root_node
         if root.has_error:
             at = line + _error_row(root)
             why = f"it is not valid HCL near line {at}"
