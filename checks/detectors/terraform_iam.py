@@ -287,7 +287,7 @@ def _setting(found: Sequence[Statement]) -> Setting:
 # AWS ----------------------------------------------------------------------------------------------------------------------------------
 
 _HOLDER = re.compile(r"aws_(?:iam_(?:role|user|group)|ssoadmin_permission_set)\.[\w-]+")
-_HELD_BY = ("aws_iam_role", "aws_iam_user", "aws_iam_group", "aws_ssoadmin_permission_set")
+_HOLDERS = ("aws_iam_role", "aws_iam_user", "aws_iam_group", "aws_ssoadmin_permission_set")
 _OWNER_KEYS = ("role", "user", "group", "permission_set_arn", "roles", "users", "groups")
 _INLINE = ("aws_iam_role_policy", "aws_iam_user_policy", "aws_iam_group_policy", "aws_ssoadmin_permission_set_inline_policy")
 _ATTACHMENTS = (
