@@ -160,11 +160,7 @@ def _true(block: Block, name: str) -> bool:
 
 def proof_of(effect: Effect, change: Change, effects: Iterable[Effect], told: Callable[[Delivery], str], otherwise: str) -> Proof:
     """Whether the unit of an effect is delivered at head in the way `told` speaks of (empty where it is not), and this change does not weaken that."""
-    weakened = {
-        other.path
-        for other in effects
-        if other.rule.startswith("rollouts/") or (other.hazard is Hazard.PROTECTION_REMOVED and other.path == effect.path)
-    }
+    weakened = {other.path for other in effects if other.rule.startswith("rollouts/") or other.hazard is Hazard.PROTECTION_REMOVED}
     for found in deliveries(change.after, effect.path):
         if told(found) and (not found.name or _same(found.name, effect.subject)):
             if found.path in weakened:

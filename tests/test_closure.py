@@ -16,6 +16,8 @@ FILES_OF: dict[str, tuple[str, str]] = {
     "a program at the top": ("      - run: ./test\n", "test"),
     "the second command": ("      - run: |\n          echo\n          bash b.sh\n", "b.sh"),
     "a Makefile": ("      - run: make test\n", "Makefile"),
+    "a makefile": ("      - run: make test\n", "makefile"),
+    "a GNU makefile": ("      - run: gmake test\n", "GNUmakefile"),
     "a Makefile in a folder": ("      - run: make -C sub test\n", "sub/Makefile"),
     "a script in a folder": ("      - run: cd sub && ./b.sh\n", "sub/b.sh"),
     "a folder for all steps": ("      - run: ./b.sh\n        working-directory: sub\n", "sub/b.sh"),
@@ -58,7 +60,7 @@ def test_what_an_action_names_belongs_to_the_workflow_too() -> None:
 def test_what_does_not_decide_does_not_belong() -> None:
     """An action elsewhere, a folder that a command works on, a name in words, what no command names."""
     steps = "      - uses: actions/checkout@v4\n      - name: runs other.sh\n      - run: pytest tests/unit\n"
-    base = tree(steps, **{"other.sh": "a", "tests/unit/test_a.py": "a", "actions/checkout@v4": "x"})
+    base = tree(steps, **{"other.sh": "a", "tests/unit/test_a.py": "a", "Makefile": "a", "actions/checkout@v4": "x"})
     assert closure(base, FLOW) == (FLOW,)
 
 

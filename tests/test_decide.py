@@ -733,3 +733,26 @@ def test_a_plan_that_also_destroys_a_thing_does_not_keep_it(rows: tuple[tuple[st
     plan = PlanDigest("terraform", "1.2", tuple(Planned(name, "aws_a", action, previous=before) for name, action, before in rows))
     assert shown_as_kept(one, plan) is kept
     assert not shown_as_kept(replace(one, facts=()), plan)
+
+
+@pytest.mark.parametrize("severity", [Severity.MODERATE, Severity.HIGH, Severity.CRITICAL])
+@pytest.mark.parametrize("hazard", [hazard for hazard in Hazard if not hazard.harmless])
+def test_the_built_in_requirements_leave_no_hazard_out(hazard: Hazard, severity: Severity) -> None:
+    """Whatever could do harm and is no trifle needs a safeguard where no policy says otherwise, and more where it is worse."""
+    one = Effect("x/y", hazard, severity, Confidence.CERTAIN, Reversible.NO, "a", "infra/a.tf", 1, Side.HEAD, "lost")
+    groups, because = BUILT_IN.demanded(one)
+    assert groups and because == hazard.value
+    assert not BUILT_IN.demanded(replace(one, severity=Severity.LOW))[0]
+    milder = BUILT_IN.demanded(replace(one, severity=Severity.MODERATE))[0]
+    assert all(any(set(group) <= set(wide) for group in groups) for wide in milder)
+
+
+def test_every_status_has_its_place_beside_the_others() -> None:
+    """Of one group the met one counts; without one, what failed is shown before what is missing."""
+    one = effect(Hazard.RESOURCE_DESTROYED, subject="aws_sqs_queue.a")
+    no = Proof(Status.FAILED, "no")
+    asked = assessed(one, groups=(("agent-contained", "privilege-bounded"),), proofs=(("privilege-bounded", one.id, no),))
+    (open_one,) = decide(asked, OFFLINE, ENFORCED).requirements
+    assert (open_one.safeguard, open_one.proof.status) == ("privilege-bounded", Status.FAILED)
+    kept = replace(asked, proofs=(*asked.proofs, ("agent-contained", one.id, KEPT)))
+    assert state(kept) is State.PASS

@@ -167,7 +167,7 @@ def test_a_description_is_for_the_workload_that_it_names(name: str, subject: str
 
 
 def test_what_the_change_weakens_is_no_proof() -> None:
-    """A description that this change loosens, or a guard that it takes off where the effect is; a guard elsewhere is another matter."""
+    """A file that describes the delivery and that this change loosens, or takes a guard off in; another file is another matter."""
     effect = replace(EFFECT, path="k8s/rollout.yaml", subject="Rollout/shop")
     change = change_of({}, {"k8s/rollout.yaml": JUDGED})
 
@@ -175,6 +175,9 @@ def test_what_the_change_weakens_is_no_proof() -> None:
         return proof_of(effect, change, (effect, replace(effect, **other)), lambda one: one.staged, "none").status  # type: ignore[arg-type]
 
     assert status() is Status.MET
+    here = replace(effect, path="k8s/x.yaml")
+    guard = replace(effect, hazard=Hazard.PROTECTION_REMOVED)
+    assert proof_of(here, change, (here, guard), lambda one: one.staged, "none").status is Status.FAILED
     assert status(rule="rollouts/analysis-removed") is Status.FAILED
     assert status(hazard=Hazard.PROTECTION_REMOVED) is Status.FAILED
     assert status(hazard=Hazard.PROTECTION_REMOVED, path="k8s/other.yaml") is Status.MET

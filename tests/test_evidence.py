@@ -13,7 +13,7 @@ import pytest
 from bot.evidence.coverage import SCHEMA as COVERAGE
 from bot.evidence.coverage import changed_lines, coverage_facts
 from checks import safeguards
-from checks.assess import assess
+from checks.assess import assess, decide
 from checks.evidence import (
     OFFLINE,
     ArtifactFact,
@@ -662,3 +662,58 @@ def test_how_old_a_drill_and_its_backup_may_be(days: float, taken: str | None, e
     (drill,) = record(taken=taken)
     found = (replace(drill, completed=NOW - datetime.timedelta(days=days)),)
     assert proof("restore-proven", Evidence(connected=True, now=NOW, drills=found)).status is expected
+
+
+def test_a_plan_settles_only_what_it_speaks_of() -> None:
+    """A plan of another directory, or one that does not know, is no proof for this effect; nor is any plan for an effect that no plan shows."""
+    plan = Evidence(connected=True, checks=(CHECK,), artifacts=(ArtifactFact("proof", PLAN, CHECK),))
+    assert proof("plan-verified", plan).status is MET
+    other = replace(EFFECT, subject="aws_db_instance.other", facts=(("address", "aws_db_instance.other"), ("action", "delete")))
+    assert proof("plan-verified", plan, other).status is not MET
+    assert proof("plan-verified", plan, replace(EFFECT, facts=())).status is MISSING
+    assert proof("plan-verified", plan, replace(EFFECT, facts=(("address", "aws_db_instance.main"),))).status is MISSING
+    assert proof("state-kept", replace(plan, artifacts=(*plan.artifacts, ArtifactFact("proof", PLAN_KEPT, CHECK))), other).status is MISSING
+
+
+def test_a_round_trip_is_told_in_digests() -> None:
+    """Words that agree with each other are no record of a schema."""
+    text = json.dumps({"schema": ROUND_TRIP, "start": "a", "up": "b", "down": "a", "again": "b"})
+    assert (
+        proof("migration-reversed", replace(evidence("migration-reversed", CHECK), artifacts=(ArtifactFact("proof", text, CHECK),))).status
+        is FAILED
+    )
+    one = json.dumps({**json.loads(TRIP), "again": "b"})
+    assert (
+        proof("migration-reversed", replace(evidence("migration-reversed", CHECK), artifacts=(ArtifactFact("proof", one, CHECK),))).status
+        is FAILED
+    )
+    bare = ArtifactFact("proof", "[]", CHECK)
+    assert proof("migration-reversed", replace(evidence("migration-reversed", CHECK), artifacts=(bare,))).status is FAILED
+
+
+def test_one_of_several_drills_is_enough() -> None:
+    """A policy may name several workflows that practise a restore; in any order."""
+    other = replace(SOURCE, workflow=".github/workflows/other.yml")
+    for sources in ((SOURCE, other), (other, SOURCE)):
+        policy = Policy(evidence=(("restore-proven", sources),))
+        assert proof("restore-proven", Evidence(connected=True, now=NOW, drills=(DRILL,)), policy=policy).status is MET
+
+
+def test_a_plan_is_asked_where_the_files_keep_nothing() -> None:
+    """What the two trees leave open a trusted plan may still show: the decision asks it."""
+    change = change_of({"infra/prod/main.tf": DATABASE + TOPIC}, {"infra/prod/main.tf": TOPIC})
+    policy = replace(POLICY, requirements=(("terraform/resource-destroyed", None, (("state-kept",),)),))
+    known = assess(change, policy)
+    shown = Evidence(connected=True, now=NOW, checks=(CHECK,), artifacts=(ArtifactFact("proof", PLAN_KEPT, CHECK),))
+    kept = [one for one in decide(known, shown, policy).requirements if one.safeguard == "state-kept"]
+    assert [one.proof.status for one in kept] == [MET]
+    lost = replace(shown, artifacts=(ArtifactFact("proof", PLAN, CHECK),))
+    assert [one.proof.status for one in decide(known, lost, policy).requirements if one.safeguard == "state-kept"] == [MISSING]
+
+
+def test_an_unknown_action_of_a_plan_is_no_proof() -> None:
+    """A plan that does not know what happens to the thing leaves it open."""
+    row = {"address": "aws_db_instance.main", "type": "aws_db_instance", "change": {"actions": ["update"], "before": {}, "after": {}}}
+    partial = digest_file(json.dumps({"format_version": "1.2", "complete": False, "resource_changes": [row]}).encode())
+    found = Evidence(connected=True, checks=(CHECK,), artifacts=(ArtifactFact("proof", partial, CHECK),))
+    assert proof("plan-verified", found).status is UNKNOWN and proof("state-kept", found).status is MISSING

@@ -374,6 +374,8 @@ def test_drills_are_told_as_they_ran() -> None:
     ):
         with pytest.raises(ApiError):
             asyncio.run(drill_facts(altered(alter), [ARTIFACT_SOURCE], "main"))  # type: ignore[arg-type]
+    fork = altered(lambda w: w["runs"][0].update(head_repository={"id": 2}))
+    assert not asyncio.run(drill_facts(fork, [ARTIFACT_SOURCE], "main"))[0].same_repository  # type: ignore[arg-type]
     nowhere = altered(lambda w: w["runs"][0].update(head_repository=None, repository={}))
     assert not asyncio.run(drill_facts(nowhere, [ARTIFACT_SOURCE], "main"))[0].same_repository  # type: ignore[arg-type]
 
@@ -405,7 +407,7 @@ def test_who_may_bypass_is_known_only_where_every_ruleset_says_so(situation: str
 
 def test_rules_that_force_no_check_force_none() -> None:
     """A rule of another kind forces no check; then nobody is asked who may bypass."""
-    github = altered(lambda w: w.update(rules=[{"type": "pull_request", "parameters": None}, {"type": "merge_queue", "parameters": {}}]))
+    github = altered(lambda w: w.update(rules=[{"type": "merge_queue", "parameters": {}}, {"type": "pull_request", "parameters": None}]))
     found = asyncio.run(branch_rules(github, "main"))  # type: ignore[arg-type]
     assert (found.required, found.bypass, found.strict, found.queue) == ((), None, False, True) and github.asked == ["rules"]
     strict = altered(lambda w: w["rules"][0]["parameters"].update(strict_required_status_checks_policy=True))
@@ -461,8 +463,36 @@ def test_a_guard_counts_as_off_only_where_it_still_is(tmp_path: Path) -> None:
     assert removed(tmp_path / "3", {prod: GUARDED, dev: GUARDED}, {prod: GUARDED + "\n", dev: BARE}, gone) == []
     assert removed(tmp_path / "4", {prod: GUARDED, dev: GUARDED}, {dev: BARE}, gone, asked=(prod, dev)) == [(dev, THING)]
     assert removed(tmp_path / "5", {prod: BARE}, {"b": "b"}, gone) == []
+    opened = GUARDED.replace("}", "  publicly_accessible = true\n}")
+    assert removed(tmp_path / "7", {prod: GUARDED}, {prod: opened}, gone) == []
     other = GUARDED + GUARDED.replace("main", "other")
     assert removed(tmp_path / "6", {prod: other}, {prod: GUARDED + BARE.replace("main", "other")}, gone) == []
+
+
+def test_the_history_is_looked_at_for_what_is_demanded(tmp_path: Path) -> None:
+    """The file and thing of each effect that needs a deletion in two steps, and of no other."""
+    repository = Repository(tmp_path / "a")
+    commits = [repository.commit({EFFECT.path: GUARDED}), repository.commit({EFFECT.path: BARE}), repository.commit({EFFECT.path: None})]
+    objects = Objects(repository.folder / ".git")
+    try:
+        current = change(objects, Range(commits[1], commits[1], commits[2]), "acme/shop")
+        for name, count in (("deletion-staged", 1), ("state-kept", None)):
+            work = gather(assessment((name,)), current, objects, Policy(), GitHub(world()), "main", "gate", 9, NOW)  # type: ignore[arg-type]
+            staged = asyncio.run(work).staged
+            assert (None if staged is None else len(staged)) == count
+        other = replace(EFFECT, subject="aws_db_instance.other")
+        asked = replace(assessment(), effects=(EFFECT, other), demands=(Demand((other.id,), (("deletion-staged",),), "x"),))
+        work = gather(asked, current, objects, Policy(), GitHub(world()), "main", "gate", 9, NOW)  # type: ignore[arg-type]
+        assert asyncio.run(work).staged == ()
+    finally:
+        objects.close()
+
+
+def test_several_sources_are_looked_for_at_once() -> None:
+    """A check is told where any source means it."""
+    sources = [SOURCE, Source(app="ci", check="lint")]
+    checks, _ = asyncio.run(check_facts(GitHub(world()), CHANGE, sources))  # type: ignore[arg-type]
+    assert [(one.name, one.workflow) for one in checks] == [("proof", FLOW)]
 
 
 def assessment(*groups: tuple[str, ...], given: tuple[tuple[str, str, Proof], ...] = ()) -> Assessment:

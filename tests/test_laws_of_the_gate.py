@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +24,7 @@ from checks.evidence import (
     StagedRemoval,
 )
 from checks.model import Confidence, Effect, Hazard, Reversible, Severity, Side, State
-from checks.policy import BUILT_IN, PATH, Exemption, Policy, Source, read_policy
+from checks.policy import PATH, Exemption, Policy, Source, read_policy
 from checks.safeguards.defaults import NAMES
 from checks.safeguards.migration_reversed import SCHEMA as ROUND_TRIP
 from checks.trees import MemoryTree
@@ -236,15 +235,3 @@ def test_an_exception_lets_pass_what_it_names_and_nothing_else(one: Effect) -> N
     bare = Evidence(connected=True, now=NOW)
     assert judged((one,), bare, excepting) is State.PASS
     assert judged((one, other), bare, excepting) is State.BLOCKED
-
-
-@pytest.mark.parametrize("severity", [Severity.MODERATE, Severity.HIGH, Severity.CRITICAL])
-@pytest.mark.parametrize("hazard", HAZARDS)
-def test_the_built_in_requirements_leave_no_hazard_out(hazard: Hazard, severity: Severity) -> None:
-    """Whatever could do harm and is no trifle needs a safeguard where no policy says otherwise, and more where it is worse."""
-    one = Effect("x/y", hazard, severity, Confidence.CERTAIN, Reversible.NO, "a", "infra/a.tf", 1, Side.HEAD, "lost")
-    groups, because = BUILT_IN.demanded(one)
-    assert groups and because == hazard.value
-    assert not BUILT_IN.demanded(replace(one, severity=Severity.LOW))[0]
-    milder = BUILT_IN.demanded(replace(one, severity=Severity.MODERATE))[0]
-    assert all(any(set(group) <= set(wide) for group in groups) for wide in milder)

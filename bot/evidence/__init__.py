@@ -18,7 +18,7 @@ from checks.evidence import ArtifactFact, BranchRules, CheckFact, CoverageFact, 
 from checks.model import Assessment, Change, Status
 from checks.policy import Policy
 
-FROM_CHECKS = frozenset({"plan-verified", "migration-reversed", "check-required", "tests-exercised", "expand-contract", "rollout-staged"})
+FROM_CHECKS = frozenset({"plan-verified", "migration-reversed", "check-required", "tests-exercised"})
 """Safeguards that a check run or artifact can prove."""
 
 
