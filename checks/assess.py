@@ -154,9 +154,7 @@ def _applies(effect: Effect, policy: Policy, attribution: Attribution, author: A
 
 def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Change, watch: Watch) -> Iterable[tuple[str, str, Proof]]:
     """What the change itself shows for each safeguard that is asked for; a search that fails or is refused shows nothing."""
-    by_id: dict[str, list[Effect]] = {}
-    for one in effects:
-        by_id.setdefault(one.id, []).append(one)
+    by_id = _by_id(effects)
     wanted = dict.fromkeys((name, effect) for demand in demands for group in demand.groups for name in group for effect in demand.effects)
     for name, effect in wanted:
         prove = safeguards.load(name).from_change
@@ -179,6 +177,14 @@ def _proofs(demands: Iterable[Demand], effects: tuple[Effect, ...], change: Chan
                 proof = unknown(f"the search for it failed with {type(error).__name__}")
         if proof is not None:
             yield name, effect, proof
+
+
+def _by_id(effects: Iterable[Effect]) -> dict[str, list[Effect]]:
+    """The effects of each id: several may look the same and differ in what binds them."""
+    found: dict[str, list[Effect]] = {}
+    for effect in effects:
+        found.setdefault(effect.id, []).append(effect)
+    return found
 
 
 def _analysis(change: Change, effects: tuple[Effect, ...], started: float) -> Analysis:
@@ -218,7 +224,7 @@ _BEST = {Status.MET: 0, Status.FAILED: 1, Status.MISSING: 2, Status.UNKNOWN: 3}
 
 def _requirements(assessment: Assessment, evidence: Evidence, policy: Policy) -> Iterable[Requirement]:
     """One requirement per group, chosen safeguard and proof: met ones last."""
-    effects = {effect.id: effect for effect in assessment.effects}
+    effects = _by_id(assessment.effects)
     given = {(name, effect): proof for name, effect, proof in assessment.proofs}
     gathered: dict[tuple[str, tuple[str, ...], Proof], list[str]] = {}
     known: dict[tuple[str, str], Proof] = {}
@@ -230,12 +236,13 @@ def _requirements(assessment: Assessment, evidence: Evidence, policy: Policy) ->
                     continue
                 for name in group:
                     if (name, effect) not in known:
-                        known[name, effect] = _prove(name, effects[effect], given.get((name, effect)), assessment, evidence, policy)
+                        proofs = [_prove(name, one, given.get((name, effect)), assessment, evidence, policy) for one in effects[effect]]
+                        known[name, effect] = max(proofs, key=lambda proof: _BEST[proof.status])
                 chosen = min(group, key=lambda name: (_BEST[known[name, effect].status], group.index(name)))
                 gathered.setdefault((chosen, group, known[chosen, effect]), []).append(effect)
     for (chosen, group, proof), ids in sorted(gathered.items(), key=lambda item: item[0][2].status is Status.MET):
         unique = tuple(dict.fromkeys(ids))
-        turns_green = "" if proof.status is Status.MET else safeguards.load(chosen).turns_green(effects[unique[0]], policy)
+        turns_green = "" if proof.status is Status.MET else safeguards.load(chosen).turns_green(effects[unique[0]][0], policy)
         yield Requirement(chosen, unique, turns_green, tuple(name for name in group if name != chosen), proof)
 
 
@@ -248,14 +255,15 @@ def _overridden(assessment: Assessment, requirements: tuple[Requirement, ...], e
     open_ones = [requirement for requirement in requirements if requirement.proof.status is not Status.MET]
     if not open_ones or assessment.mistakes or any(not item.path for item in assessment.analysis.not_analysed) or not policy.enforced:
         return None
-    hazards = {effect.id: effect.hazard for effect in assessment.effects}
+    known = frozenset(effect.id for effect in assessment.effects)
+    never = frozenset(effect.id for effect in assessment.effects if effect.hazard in NEVER_OVERRIDDEN)
     valid = {
         override.effect: override
         for override in evidence.overrides
         if override.head == assessment.change.head
         and evidence.now < override.until
         and override.under in policy.overrides
-        and hazards.get(override.effect, Hazard.GATE_CHANGED) not in NEVER_OVERRIDDEN
+        and override.effect in known - never
     }
     needed = dict.fromkeys(effect for requirement in open_ones for effect in requirement.effects)
     if not all(effect in valid for effect in needed):

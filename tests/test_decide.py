@@ -756,3 +756,14 @@ def test_every_status_has_its_place_beside_the_others() -> None:
     assert (open_one.safeguard, open_one.proof.status) == ("privilege-bounded", Status.FAILED)
     kept = replace(asked, proofs=(*asked.proofs, ("agent-contained", one.id, KEPT)))
     assert state(kept) is State.PASS
+
+
+def test_what_decides_is_not_overridden_under_the_id_of_another_effect() -> None:
+    """Two effects may carry one id: where one of them is never overridden, neither is the other, in either order."""
+    gate, other = effect(Hazard.GATE_CHANGED), effect(Hazard.DATA_DESTROYED)
+    assert gate.id == other.id
+    override = Override(gate.id, HEAD, NOW + datetime.timedelta(days=1), "a reason", "sam", "sam")
+    for both in ((gate, other), (other, gate)):
+        policy = replace(ENFORCED, overrides=("sam",))
+        assert state(assessed(*both), Evidence(now=NOW, overrides=(override,)), policy) is State.BLOCKED
+    assert state(assessed(other), Evidence(now=NOW, overrides=(override,)), policy) is State.OVERRIDDEN
