@@ -655,3 +655,5 @@ def test_an_override_ends_with_a_push() -> None:
     assert [one.head for one in overrides_of(store, "acme/shop", 1)] == [HEAD, "c" * 40] and overrides_of(store, "acme/shop", 2) == ()
     end_overrides(store, "acme/shop", 1, HEAD)
     assert [(one.head, one.until) for one in overrides_of(store, "acme/shop", 1)] == [(HEAD, NOW)]
+    end_overrides(store, "acme/shop", 1, "d" * 40)
+    assert overrides_of(store, "acme/shop", 1) == ()

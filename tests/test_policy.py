@@ -271,3 +271,20 @@ def test_an_exception_names_one_effect(effect: str) -> None:
     """An id that is none is a mistake, not an exception for nothing."""
     text = json.dumps({"version": 1, "exceptions": [{"effect": effect, "reason": "for a reason", "expires": "2026-12-31"}]})
     assert policy(text).mistakes
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    """A workflow, an exception and its day, units and environments arrive as they stand; what a repository leaves out is inherited."""
+    text = (
+        "version: 1\nevidence: {check-required: {workflow: .github/workflows/ci.yml}}\n"
+        "exceptions: [{effect: 0123456789abcdef, reason: for a good reason, expires: '2026-12-31'}]\n"
+    )
+    organisation = b"version: 1\napplies_to: ai-assisted\nunits: {shop: [shop/**]}\nenvironments: {production: [live/**]}\n"
+    read = read_policy(MemoryTree({PATH: text.encode()}), organisation)
+    assert read.sources("check-required")[0].workflow == ".github/workflows/ci.yml"
+    assert [(one.effect, one.expires.isoformat()) for one in read.exceptions] == [("0123456789abcdef", "2026-12-31")]
+    assert read.units == (("shop", ("shop/**",)),) and read.environments == ((Environment.PRODUCTION, ("live/**",)),)
+    own = read_policy(MemoryTree({PATH: b"version: 1\nunits: {a: [a/**]}\nenvironments: {staging: [b/**]}"}), organisation)
+    assert own.units == (("a", ("a/**",)),) and own.environments == ((Environment.STAGING, ("b/**",)),)
+    spared = read_policy(MemoryTree({PATH: b"version: 1\napplies_to: ai-assisted"}), b"version: 1\nfloor: {exceptions: none}")
+    assert spared.applies_to == "ai-assisted" and spared.mode == "observe"
