@@ -717,3 +717,22 @@ def test_an_unknown_action_of_a_plan_is_no_proof() -> None:
     partial = digest_file(json.dumps({"format_version": "1.2", "complete": False, "resource_changes": [row]}).encode())
     found = Evidence(connected=True, checks=(CHECK,), artifacts=(ArtifactFact("proof", partial, CHECK),))
     assert proof("plan-verified", found).status is UNKNOWN and proof("state-kept", found).status is MISSING
+
+
+def test_coverage_that_is_wrong_or_short_of_one_line_is_no_proof() -> None:
+    """An artifact that leaves a file out proves nothing, however many lines it tells of; all lines means all."""
+    found = evidence("tests-exercised", CHECK)
+    wrong = CoverageFact(CHECK, 10, 10, (), "it says nothing of a.py")
+    assert proof("tests-exercised", replace(found, coverage=(wrong,))).status is FAILED
+    bare = Policy(evidence=(("tests-exercised", (replace(SOURCE, percent=None),)),))
+    for run, expected in ((1000, MET), (999, FAILED)):
+        assert proof("tests-exercised", replace(found, coverage=(CoverageFact(CHECK, 1000, run),)), policy=bare).status is expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(5, MET), (6, FAILED)])
+def test_an_isolated_effect_has_few_files_beside_it(count: int, expected: Status) -> None:
+    """Five files outside its folder are few, six are not."""
+    files = {f"other/{number}.txt": "a" for number in range(count)}
+    effect = replace(EFFECT, path="infra/prod/main.tf")
+    found = from_change("change-isolated", effect, {}, {**files, "infra/prod/main.tf": "a"}, (effect,))
+    assert found is not None and found.status is expected
