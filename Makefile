@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help bench history load door endtoend fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
+.PHONY: help bench history load door pages endtoend fuzz mutants develop install demo test lint format fixtures serve self-review wheel licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -67,6 +67,9 @@ load: develop ## A large organisation's day against the stand-in: lag, memory, r
 
 door: develop ## The front door under 64 connections for two minutes (PROBOT=dir, an npm install of probot, for comparison)
 	PROBOT=$(PROBOT) $(RUN)/python -m tests.benchmarks.door $(ARGS)
+
+pages: develop ## Time to the first byte of the pages, at rest and while deliveries come in at full rate
+	$(RUN)/python -m tests.benchmarks.pages $(ARGS)
 
 endtoend: develop ## Pull requests a second with 1, 2 and 4 workers on both databases
 	$(RUN)/python -m tests.benchmarks.endtoend $(ARGS)

@@ -27,8 +27,8 @@ class Town:
         self.installation: Any = None
         self.pulls: list[tuple[Repo, Any, str]] = []
 
-    def serve(self, workers: int) -> subprocess.Popen[bytes]:
-        """`interlock serve`, once its door is open."""
+    def serve(self, workers: int, **more: str) -> subprocess.Popen[bytes]:
+        """`interlock serve`, once its door is open; `more` are further settings."""
         environment = {
             **os.environ,
             "INTERLOCK_APP_ID": str(self.app.id),
@@ -40,6 +40,7 @@ class Town:
             "INTERLOCK_DATABASE_URL": self.url,
             "INTERLOCK_WRITE_SECONDS": "0",
             "INTERLOCK_WORKERS": str(workers),
+            **more,
         }
         with (self.folder / "server.log").open("ab") as log:
             command = [sys.executable, "-m", "bot.cli", "serve", "--port", str(self.port)]
