@@ -62,6 +62,12 @@ def _review(options: argparse.Namespace) -> int:
     report = review(options.repo, options.base, options.head, options.policy)
     if options.verbose:
         _tell(report)
+    if report.assessment.change.base == report.assessment.change.head and not options.quiet:
+        print(
+            f"interlock: base and head are the same commit ({report.assessment.change.head[:12]}), so nothing is compared; "
+            "name a base, as in: interlock review HEAD~1",
+            file=sys.stderr,
+        )
     if options.quiet and options.format == "text" and options.output is None:
         if report.verdict.state is not State.PASS:
             from bot import render

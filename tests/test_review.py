@@ -127,9 +127,10 @@ def test_a_repository_without_commits_is_told(tmp_path: Path, capsys: pytest.Cap
 
 def test_an_empty_change_passes(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     """A pull request without any change is nothing to stop."""
-    status, out, _ = say(capsys, "main", "main", "--repo", str(repository.folder), "--format", "json")
+    status, out, err = say(capsys, "main", "main", "--repo", str(repository.folder), "--format", "json")
     report = json.loads(out)
     assert status == PASS and report["change"]["files"] == 0 and report["effects"] == [] and report["risk"]["score"] == 0
+    assert "base and head are the same commit" in err and "interlock review HEAD~1" in err
 
 
 @pytest.mark.parametrize("content", ["mode: [", "version: 1\nmodus: enforce", "x" * (10 << 20)], ids=["no YAML", "unknown key", "10 MB"])
