@@ -240,6 +240,62 @@ def gates(text: str) -> bool:
     return bool(_GATE.search(text))
 
 
+_NOT_FROM_A_PULL = re.compile(
+    r"github\.event\.workflow_run\.event ?(?:== ?'(?!pull_request)\w+'|!= ?'pull_request')|github\.event_name ?(?:== ?'(?!workflow_run')\w+'|!= ?'workflow_run')",
+    re.I,
+)
+
+
+def never_from_a_pull(text: str) -> bool:
+    """Whether a condition holds for no `workflow_run` that a pull request set off: each alternative asks for another event.
+
+    `head_branch` says nothing here: a fork's branch may be called `main` too.
+    """
+    plain = condition(text).text if len(text) <= 4000 else ""
+    return _shut(plain, 0)
+
+
+def _shut(text: str, depth: int) -> bool:
+    text = text.strip()
+    while text.startswith("(") and text.endswith(")") and _level(text[1:-1]):
+        text = text[1:-1].strip()
+    if depth > 8:
+        return False
+    alternatives = _split(text, "||")
+    if len(alternatives) > 1:
+        return all(_shut(part, depth + 1) for part in alternatives)
+    parts = _split(text, "&&")
+    if len(parts) > 1:
+        return any(_shut(part, depth + 1) for part in parts)
+    return bool(_NOT_FROM_A_PULL.fullmatch(text))
+
+
+def _level(text: str) -> bool:
+    """Whether no bracket closes before it opens."""
+    depth = 0
+    for char in re.sub(r"'[^']*'", "", text):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _split(text: str, sign: str) -> list[str]:
+    """The parts of a condition between the top-level `||` or `&&`."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for at, char in enumerate(text):
+        if char == "'":
+            quoted = not quoted
+        elif not quoted and char in "([":
+            depth += 1
+        elif not quoted and char in ")]":
+            depth -= 1
+        elif not quoted and depth == 0 and text.startswith(sign, at):
+            parts.append(text[start:at])
+            start = at + len(sign)
+    return [*parts, text[start:]]
+
+
 def both_sides(change: Change, files: Sequence[FileChange]) -> tuple[tuple[Both, ...], tuple[Effect, ...]]:
     """The changed workflows and actions at base and head with their jobs paired, and an effect for each that cannot be read."""
     sides: list[tuple[str, str, Workflow | None, Workflow | None]] = []

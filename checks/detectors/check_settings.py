@@ -29,7 +29,7 @@ from collections.abc import Iterator, Sequence
 from checks.detectors.base import Detector, Rule, by_file, not_analysed
 from checks.model import Change, Effect, FileChange, Hazard, Question, Reversible, Severity, Unreadable
 from checks.places import Place, place_of
-from checks.readers.checksettings import NOTHING, Strictness, strictness
+from checks.readers.checksettings import EVERY, NOTHING, Strictness, strictness
 
 THRESHOLD = Rule(
     "check-settings/threshold-lowered", Hazard.CHECK_WEAKENED, Severity.MODERATE, Reversible.YES, "A threshold is lowered", Question.FORCED
@@ -110,7 +110,7 @@ def _less(file: FileChange, old: Strictness, new: Strictness) -> Iterator[Effect
     ]  # a rule that is new and spares some paths asks for more than before
     lower += [name for name, level in old.levels.items() if level == 2 and name not in new.levels and not new.inherits]
     lower += sorted(new.ignored - old.ignored) if len(new.ignored) > len(old.ignored) else []
-    lower += sorted(old.chosen - new.chosen) if len(new.chosen) < len(old.chosen) else []
+    lower += sorted(old.chosen - new.chosen) if len(new.chosen) < len(old.chosen) and EVERY not in new.chosen else []
     if lower:
         yield RULE_OFF.effect(
             subject=", ".join(lower[:6]) + (f" and {len(lower) - 6} more" if len(lower) > 6 else ""),

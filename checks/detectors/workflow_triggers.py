@@ -46,6 +46,7 @@ from checks.access.workflows import (
     gates,
     grant,
     job_secrets,
+    never_from_a_pull,
     untrusted,
 )
 from checks.detectors.base import Detector, Rule, together
@@ -128,6 +129,8 @@ def _events(both: Both, after: Workflow) -> Iterator[Effect]:
     power = _power(after)
     for trigger in added:
         severity = _severity(trigger, after, power)
+        if trigger.name == "workflow_run" and after.jobs and all(_shut_to_pulls(after, job) for job in after.jobs):
+            continue  # what a stranger's pull request sets off is skipped
         if severity is None:
             continue
         yield UNTRUSTED_EVENT.effect(
@@ -198,6 +201,15 @@ def _needs_gated(file: Workflow, job: Job) -> bool:
     return any((other := file.job(name)) is not None and (gates(other.condition) or bool(other.environment)) for name in job.needs)
 
 
+def _shut_to_pulls(file: Workflow, job: Job) -> bool:
+    """Whether the job never runs at the end of a workflow that a pull request started, by its condition or by a job it waits for."""
+    if never_from_a_pull(job.condition):
+        return True
+    if "always()" in job.condition or "cancelled()" in job.condition:
+        return False
+    return any((other := file.job(name)) is not None and never_from_a_pull(other.condition) for name in job.needs)
+
+
 def _severity(trigger: Trigger, file: Workflow, power: _Power) -> Severity | None:
     """How bad a new privileged event is; None where it gives a stranger nothing."""
     strong = bool(set(power.writes) - {"issues", "pull-requests", "discussions", "checks", "statuses"})
@@ -230,6 +242,8 @@ def _checkouts(both: Both, after: Workflow) -> Iterator[Effect]:
         old = sum(checks_out_head(step) for step in pair.old.steps) if pair.old and was_risky else 0
         now = [step for step in pair.new.steps if checks_out_head(step)]
         if len(now) > old:
+            if risky == {"workflow_run"} and _shut_to_pulls(after, pair.new):
+                continue
             gated = bool(pair.new.environment) or gates(pair.new.condition) or _needs_gated(after, pair.new)
             found.append((pair.new, now[-1], gated))
     if found:

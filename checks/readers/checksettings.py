@@ -224,7 +224,7 @@ def _document(name: str, value: dict[str, Any]) -> Strictness:
         ignored = {f"linter {item}" for item in _texts(linters.get("disable"))} | {
             f"exclusion {sorted(map(str, rule.items()))}"[:160] for rule in excluded if isinstance(rule, dict)
         }
-        return Strictness(chosen=frozenset(f"linter {item}" for item in _texts(linters.get("enable"))), ignored=frozenset(ignored))
+        return Strictness(chosen=_golangci(linters, table(value.get("formatters"))), ignored=frozenset(ignored))
     if "rubocop" in name:
         return Strictness(
             levels={
@@ -235,6 +235,25 @@ def _document(name: str, value: dict[str, Any]) -> Strictness:
             inherits="inherit_from" in value or "inherit_gem" in value,
         )
     return _waivers(name, value)
+
+
+EVERY = "linter of every kind"
+"""Stands for all linters there are, where a configuration switches all of them on."""
+_STANDARD = ("errcheck", "govet", "ineffassign", "staticcheck", "unused")
+_MERGED = {"gosimple": "staticcheck", "stylecheck": "staticcheck", "gas": "gosec", "vet": "govet", "vetshadow": "govet"}
+
+
+def _golangci(linters: dict[str, Any], formatters: dict[str, Any]) -> frozenset[str]:
+    """What golangci-lint runs: the standard linters unless told otherwise, what is enabled, and version 2's formatters, which were linters.
+
+    Source: golangci-lint.run/docs/linters and /docs/product/migration-guide (`linters.default`, merged linters, formatters, `typecheck`).
+    """
+    default = linters.get("default")
+    none = default in ("none", "fast") or linters.get("disable-all") is True
+    every = default == "all" or linters.get("enable-all") is True
+    names = {_MERGED.get(item, item) for item in (*_texts(linters.get("enable")), *_texts(formatters.get("enable")))} - {"typecheck"}
+    names |= set() if none else set(_STANDARD)
+    return frozenset({f"linter {item}" for item in names} | ({EVERY} if every else set()))
 
 
 def _waivers(name: str, value: dict[str, Any]) -> Strictness:

@@ -509,7 +509,67 @@ def _by_braces(source: str, path: str) -> Suite:
     if form is None:
         return EMPTY
     code = syntax.blank(source, form.comments, quotes=form.quotes, literals=form.literals)
-    return Suite(tuple(_brace_cases(source, code, form, _BY_NAME.get(ending), path))[:MANY])
+    cases = list(_brace_cases(source, code, form, _BY_NAME.get(ending), path))
+    pest = _pest(source, code, form) if ending == ".php" else EMPTY
+    return Suite(tuple((*cases, *pest.cases)[:MANY]), pest.only)
+
+
+# Pest, PHP's other way to write tests: calls of `it`, `test` and `describe` with a title. Source: pestphp.com/docs/writing-tests, /skipping-tests.
+
+_PEST = re.compile(r"(?<![\w>$:\\])(?P<verb>it|test|describe)\s*(?P<open>\()")
+_PEST_TITLE = re.compile(r"\(\s*(['\"])(?P<title>(?:\\.|(?!\1).)*)\1", re.DOTALL)
+_PEST_CHAIN = re.compile(r"\s*->\s*(?P<method>\w+)\s*(?P<open>\()")
+_PEST_SKIP = re.compile(r"\(\s*(?:\)|['\"])")
+"""`skip()` and `skip('why')`; a condition or a function decides at run time."""
+
+
+def _pest(source: str, code: str, form: _Form) -> Suite:
+    ends = _parentheses(code)
+    checks = [found.start() for found in form.checks.finditer(code) if not _in_word(code, found.start())]
+    cases: list[Case] = []
+    only: list[tuple[str, int]] = []
+    suites: list[tuple[int, str, str | None]] = []
+    line, counted = 1, 0
+    for found in _PEST.finditer(code):
+        start = found.start("open")
+        end, titled = ends.get(start), _PEST_TITLE.match(source, start)
+        if end is None or titled is None or titled.end() > end:
+            continue
+        line, counted = line + code.count("\n", counted, found.start()), found.start()
+        while suites and suites[-1][0] < start:
+            suites.pop()
+        skipped, table, after = next((how for _, _, how in reversed(suites) if how), None), False, end
+        while (link := _PEST_CHAIN.match(code, after)) and (closed := ends.get(link.start("open"))):
+            method = link["method"]
+            if method == "todo" or (method == "skip" and _PEST_SKIP.match(source, link.start("open"))):
+                skipped = skipped or f"->{method}()"
+            elif method == "only":
+                only.append((titled["title"], line))
+            table = table or method == "with"
+            after = closed
+        if after == end and not source[titled.end() : end].lstrip().startswith(","):
+            continue  # a title alone declares nothing
+        if found["verb"] == "describe":
+            suites.append((end, titled["title"], skipped))
+            continue
+        digest, size = _digest(source[titled.end() : end])
+        asserts = bisect_left(checks, after) - bisect_left(checks, start)
+        cases.append(Case(titled["title"], tuple(name for _, name, _ in suites), line, digest, size, asserts, table, skipped))
+        if len(cases) >= MANY:
+            break
+    return Suite(tuple(cases), tuple(only))
+
+
+def _parentheses(code: str) -> dict[int, int]:
+    """For each parenthesis that opens in blanked text and is closed: its index, and the index after the one that closes it."""
+    opened: list[int] = []
+    found: dict[int, int] = {}
+    for sign in re.finditer(r"[()]", code):
+        if sign.group() == "(":
+            opened.append(sign.start())
+        elif opened:
+            found[opened.pop()] = sign.end()
+    return found
 
 
 def _brace_cases(source: str, code: str, form: _Form, by_name: re.Pattern[str] | None, path: str) -> Iterator[Case]:
