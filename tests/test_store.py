@@ -290,12 +290,15 @@ def test_a_renamed_repository_takes_everything_along(store: Store) -> None:
     store.append_record(record)
     store.remember("policy/acme/shop/main", True)
     store.remember("policy/acme/shop2/main", False)
+    store.remember("past/acme/shop", {"whole": True})
+    store.remember("past/acme/shop/0000", [])
     store.rename("acme/shop", "new/store")
     work = taken(store)
     assert (work.key, work.repository) == ("new/store/pull/7", "new/store")
     assert len(store.records("new/store")) == 1 and store.records("acme/shop") == []
     assert store.fact("policy/new/store/main") and store.fact("policy/acme/shop/main") is None
     assert store.facts("policy/acme/") == {"policy/acme/shop2/main": False}
+    assert store.facts("past/") == {"past/new/store": {"whole": True}, "past/new/store/0000": []}
 
 
 def test_work_of_a_removed_installation_is_dropped(store: Store) -> None:

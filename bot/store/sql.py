@@ -26,7 +26,7 @@ Row = Any
 
 ROOMS = (
     "answered", "bases", "check", "closed", "commands", "comment", "commits", "deployed", "due", "escapes", "forged", "groups", "head", "heads", "landed",
-    "merged", "override", "policy", "rules", "seen", "told", "verdict",
+    "merged", "override", "past", "policy", "proposed", "rules", "seen", "told", "verdict",
 )  # fmt: skip
 """What is remembered of a repository under its name, and follows it."""
 
@@ -251,10 +251,11 @@ class SqlStore(ABC):
                 self._mark(db, Mark(key, new, row["installation"], row["kind"], row["payload"]))
             db.execute("update records set repository = ? where repository = ?", (new, old))
             for room in ROOMS:
+                here = f"{room}/{old}"
                 for row in db.execute(
-                    "select name, value from facts where substr(name, 1, ?) = ?", (len(room) + len(old) + 2, f"{room}/{old}/")
+                    "select name, value from facts where name = ? or substr(name, 1, ?) = ?", (here, len(here) + 1, here + "/")
                 ).fetchall():
-                    name = f"{room}/{new}/" + row["name"].removeprefix(f"{room}/{old}/")
+                    name = f"{room}/{new}" + row["name"].removeprefix(here)
                     db.execute("delete from facts where name = ?", (row["name"],))
                     db.execute("insert into facts values (?, ?) on conflict (name) do nothing", (name, row["value"]))
 
