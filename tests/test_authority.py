@@ -14,6 +14,7 @@ from checks.authority.difference import Kind
 from checks.authority.nouns import Decision, Force
 from checks.authority.precedence import Rule, by_priority, deny_first, first_match, last_match, most_restrictive
 from checks.model import Severity
+from checks.readers.expression import worked_out
 from checks.trees import MemoryTree
 
 A, Q, D = Decision.AUTO, Decision.ASKED, Decision.DENIED
@@ -648,3 +649,50 @@ def test_what_a_workflow_loads_and_hands_to_its_agent_is_told() -> None:
     front = "---\non: push\nengine:\n  id: claude\n  env:\n    ANTHROPIC_API_KEY: ${{ secrets.CLAUDE_KEY }}\n---\nDo it.\n"
     (found,) = authority_of(tree({".github/workflows/one.md": front}))
     assert [grant.what for grant in found.grants if "secret" in grant.text] == ["CLAUDE_KEY"]
+
+
+CHOOSY = """
+name: ask
+inputs:
+  tools: {default: ""}
+  more: {default: ""}
+  bots: {default: ""}
+runs:
+  using: composite
+  steps:
+    - uses: anthropics/claude-code-action@v1
+      with:
+        allowed_bots: ${{ inputs.bots }}
+        claude_args: |
+          ${{ (inputs.tools != '' || inputs.more != '') && format('--allowedTools ''{0}{1}''', inputs.tools, inputs.more != '' && format(',{0}', inputs.more) || '') || '' }}
+"""
+
+
+def test_an_actions_arguments_are_worked_out_of_its_inputs() -> None:
+    """`format`, `&&` and `||` over literals and inputs come to a text, an input that the caller leaves out to its default."""
+    caller = CALLER.replace('arguments: --allowedTools "Bash(git push:*)"', 'tools: "Edit,Bash(*)"')
+    (found,) = authority_of(tree({".github/actions/ask/action.yml": CHOOSY, ".github/workflows/help.yml": caller}))
+    texts = " ".join(grant.text for grant in found.grants)
+    assert "run any shell command" in texts and "edit any file" in texts, texts
+    assert "bots" not in texts
+    bare = CALLER.replace('arguments: --allowedTools "Bash(git push:*)"', "prompt: hi")
+    (found,) = authority_of(tree({".github/actions/ask/action.yml": CHOOSY, ".github/workflows/help.yml": bare}))
+    assert "run any shell command" not in " ".join(grant.text for grant in found.grants)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("format('{0}-{{1}} {1}', inputs.a, 'it''s')", "x-{1} it's"),
+        ("inputs.a == 'X' && 'same' || 'other'", "same"),
+        ("!inputs.none && inputs.a || 'empty'", "x"),
+        ("inputs.none || false", "false"),
+        ("inputs.a || github.actor", None),
+        ("format('{3}', inputs.a)", None),
+        ("inputs.a ==", None),
+        ("toJSON(inputs.a)", None),
+    ],
+)
+def test_an_expression_is_worked_out_only_where_all_of_it_is_known(source: str, value: str | None) -> None:
+    """GitHub's operators give an operand, comparisons ignore case, and anything unknown leaves the expression as it stands."""
+    assert worked_out(source, {"inputs.a": "x", "inputs.none": ""}) == value

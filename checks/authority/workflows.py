@@ -20,6 +20,7 @@ from checks.authority.nouns import Authority, Draft, Force, Grant, Limit, Verb
 from checks.authority.sources import Folder, dotted, servers, truth
 from checks.model import Severity, Unreadable
 from checks.readers.documents import Node, json_node
+from checks.readers.expression import filled
 from checks.readers.workflow import Job, Permissions, Step, Workflow, workflow
 
 FOLDER = ".github/workflows"
@@ -175,7 +176,7 @@ def _steps(folder: Folder, found: Workflow, steps: Iterable[Step], depth: int = 
         ran = False
         here = replace(action, triggers=found.triggers) if action is not None else found
         for job in action.jobs if action is not None else ():
-            inner = tuple(replace(one, with_=tuple((key, _given(text, step)) for key, text in one.with_)) for one in job.steps)
+            inner = tuple(replace(one, with_=tuple((key, _given(text, step, here)) for key, text in one.with_)) for one in job.steps)
             for place, one in _steps(folder, here, inner, depth + 1):
                 ran = ran or any(True for _ in _agents_of(one))
                 yield place, one
@@ -193,9 +194,13 @@ def _takes_what_claude_takes(step: Step) -> bool:
     )
 
 
-def _given(text: str, step: Step) -> str:
-    """`text` of an action's step with the inputs that the caller wrote out; a default stays an expression."""
-    return _INPUT.sub(lambda match: given if (given := step.input(match[1].lower())) is not None else match[0], text)
+def _given(text: str, step: Step, action: Workflow) -> str:
+    """`text` of an action's step with its inputs put in: what the caller wrote, else the action's default; other expressions stay."""
+    if "${{" not in text:
+        return text
+    values = {one.name.lower(): one.default if (said := step.input(one.name.lower())) is None else said for one in action.inputs}
+    known = {f"inputs.{name}": value for name, value in values.items() if "${{" not in value}
+    return _INPUT.sub(lambda match: values.get(match[1].lower(), match[0]), filled(text, known))
 
 
 _INPUT = re.compile(r"\$\{\{\s*inputs\.([A-Za-z0-9_-]{1,80})\s*\}\}")

@@ -7,7 +7,7 @@ false, so only `b` carries text; a comparison, `!` and the functions that answer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -104,6 +104,116 @@ def _wrapped(part: str) -> bool:
         if depth == 0:
             return at == len(part) - 1
     return False
+
+
+Value = str | bool | float | None
+"""What an expression can be worked out to; None is `null`."""
+
+
+def filled(text: str, known: Mapping[str, str]) -> str:
+    """`text` with every expression worked out that needs nothing but literals and the `known` contexts (in lower case); the others stay."""
+    return _BRACES.sub(lambda match: match[0] if (value := worked_out(match[1], known)) is None else value, text)
+
+
+def worked_out(source: str, known: Mapping[str, str]) -> str | None:
+    """The text an expression comes to where only literals and `known` contexts decide it; None where something else does."""
+    try:
+        if len(source) > LIMIT:
+            raise ValueError
+        parser = _Values(source, known)
+        value = parser.either()
+        if parser.at != len(parser.tokens):
+            raise ValueError("tokens left")
+    except (ValueError, LookupError, RecursionError):
+        return None
+    return _words(value)
+
+
+def _words(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+class _Values:
+    """Works an expression out. An unknown context or function raises LookupError, also in a branch that is not taken."""
+
+    def __init__(self, source: str, known: Mapping[str, str]) -> None:
+        self.tokens = _Parser(source).tokens
+        self.known = known
+        self.at = 0
+
+    def peek(self) -> str:
+        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
+
+    def take(self, sign: str) -> bool:
+        if self.peek() == sign:
+            self.at += 1
+            return True
+        return False
+
+    def either(self) -> Value:
+        value = self.both()
+        while self.take("||"):
+            other = self.both()
+            value = value or other
+        return value
+
+    def both(self) -> Value:
+        value = self.compared()
+        while self.take("&&"):
+            other = self.compared()
+            value = other if value else value
+        return value
+
+    def compared(self) -> Value:
+        value = self.single()
+        while (sign := self.peek()) in ("==", "!="):
+            self.at += 1
+            other = self.single()
+            same = _words(value).lower() == _words(other).lower()  # strings compare without case
+            value = same if sign == "==" else not same
+        return value
+
+    def single(self) -> Value:
+        if self.take("!"):
+            return not self.single()
+        if self.take("("):
+            value = self.either()
+            if not self.take(")"):
+                raise ValueError(")")
+            return value
+        if self.at >= len(self.tokens):
+            raise ValueError("ends")
+        kind, text = self.tokens[self.at]
+        self.at += 1
+        if kind == "text":
+            return text[1:-1].replace("''", "'")
+        if kind == "number":
+            return float(int(text, 16)) if "x" in text else float(text)
+        if kind != "name":
+            raise ValueError(text)
+        if text in ("true", "false", "null"):
+            return {"true": True, "false": False}.get(text)
+        if self.take("("):
+            return self.call(text.lower())
+        name = text.lower()
+        while self.take("."):
+            name += "." + self.peek().lower()
+            self.at += 1
+        return self.known[name]
+
+    def call(self, name: str) -> Value:
+        given: list[str] = []
+        while not self.take(")"):
+            given.append(_words(self.either()))
+            if not self.take(",") and self.peek() != ")":
+                raise ValueError(name)
+        if name != "format" or not given:
+            raise LookupError(name)
+        return re.sub(r"\{\{|\}\}|\{(\d+)\}", lambda match: given[int(match[1]) + 1] if match[1] else match[0][0], given[0])
 
 
 class _Parser:

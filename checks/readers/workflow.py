@@ -45,6 +45,8 @@ class Input:
     kind: str
     """`string`, `choice`, `boolean`, `number`, `environment`; `string` where nothing is said."""
     line: int
+    default: str = ""
+    """What an action's input is where the caller says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,8 @@ def _action(root: Node, path: str) -> Workflow:
         containers=(Container(image, runs.key_line("image"), label="image"),) if runs and image else (),
         body=digest(runs),
     )
-    inputs = tuple(Input(name, "string", node.line) for name, node in (root.get("inputs") or root).entries()) if root.get("inputs") else ()
+    given = root.get("inputs")
+    inputs = tuple(Input(name, "string", node.line, _text(node.get("default"))) for name, node in given.entries()) if given else ()
     return Workflow(path=path, name=_text(root.get("name")), action=True, inputs=inputs, jobs=(job,))
 
 
