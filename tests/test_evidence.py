@@ -350,7 +350,7 @@ def test_a_column_goes_only_when_nothing_reads_it(before: dict[str, str], after:
 
 def test_a_repository_too_large_to_search_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the limit nothing is known."""
-    monkeypatch.setattr("checks.safeguards.expand_contract.FILES", 2)
+    monkeypatch.setattr("checks.spellings.FILES", 2)
     found = from_change("expand-contract", COLUMN, SQL, {**DROP, **{f"app/{n}.py": "x" for n in range(3)}})
     assert found is not None and found.status is UNKNOWN
 

@@ -2,7 +2,7 @@
 
 The ordinary review reads only what the change is near: its files, the folders above them, CODEOWNERS, the workflows. Dependents are looked for
 in the whole tree where it is small; else, where an effect is at least moderate, in a larger part of it; and always in the largest folder
-around each changed file that stays within the bound. What a bound cut off is said.
+around each changed file that stays within the bound. What a bound cut off is said. Where a table or column is taken from, its readers are looked for too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from checks.reach.edges.base import View, folder_of
 from checks.reach.environments import environments_of
 from checks.reach.graph import NODES, Dependents, Graph
 from checks.reach.owners import owners_of
+from checks.reach.readers import REASONS as READING
+from checks.reach.readers import Reader, readers_of
 from checks.reach.settings import REASONS, settings_paths
 from checks.reach.units import Unit, jobs_of, ships, units_of
 
@@ -39,14 +41,16 @@ _CACHE = Memory()
 def reach_of(change: Change, effects: Sequence[Effect], policy: Policy, cache: Cache = _CACHE) -> Reach:
     """The reach of a change: files, units, environments, owners, and the shortest paths to what depends on it."""
     every = [path for file in change.files for path in dict.fromkeys((file.path, file.base_path))]
-    paths = every[:PATHS]
+    paths, known = every[:PATHS], frozenset(every)
     found, cut = _dependents(change, effects, paths, cache)
-    reached = list(found.steps)
+    readers, unsearched = readers_of(change, effects)
+    reached = list(dict.fromkeys((*found.steps, *(reader.path for reader in readers if reader.path not in known))))
     units = units_of(change, policy, [*paths, *reached])
     jobs = jobs_of(change, paths)
     named = (*units.values(), *jobs)
     explained = [
         *((path, REASONS[: len(path) - 1]) for path in settings_paths(change, effects)),
+        *((reader.steps, READING) for reader in _spread(readers, units)),
         *((found.path_to(path), found.reasons_to(path)) for path in _shown(found, units, paths)),
     ][:SHOWN]
     return Reach(
@@ -54,10 +58,18 @@ def reach_of(change: Change, effects: Sequence[Effect], policy: Policy, cache: C
         units=tuple(sorted({unit.name for unit in named})),
         owners=owners_of(change, paths),
         environments=environments_of(effects, policy, [*paths, *reached], named),
-        truncated=cut or len(every) > PATHS or found.cut is not None,
+        truncated=cut or unsearched or len(every) > PATHS or found.cut is not None,
         paths=tuple(path for path, _ in explained),
         reasons=tuple(reasons for _, reasons in explained),
     )
+
+
+def _spread(readers: Sequence[Reader], units: Mapping[str, Unit]) -> list[Reader]:
+    """The first reader in each unit, then the others, half as many as are shown in all."""
+    first: dict[str, Reader] = {}
+    for reader in readers:
+        first.setdefault(units[reader.path].name if reader.path in units else "", reader)
+    return list(dict.fromkeys((*first.values(), *readers)))[: SHOWN // 2]
 
 
 def _dependents(change: Change, effects: Sequence[Effect], paths: Sequence[str], cache: Cache) -> tuple[Dependents, bool]:

@@ -31,10 +31,15 @@ _TEST = re.compile(
 """Files of test cases by their name: nothing deployed depends on them, and they are not deployed."""
 
 
+def of_tests(name: str) -> bool:
+    """Whether a file of this name holds test cases."""
+    return _TEST.match(name) is not None
+
+
 @lru_cache(maxsize=1 << 16)
 def reading(name: str) -> tuple[Extractor, ...]:
     """The extractors that read a file of this name; none for a file of test cases."""
-    return () if _TEST.match(name) else tuple(one for one in EXTRACTORS if one.reads.match(name))
+    return () if of_tests(name) else tuple(one for one in EXTRACTORS if one.reads.match(name))
 
 
 @lru_cache(maxsize=1 << 16)

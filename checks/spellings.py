@@ -1,0 +1,80 @@
+"""Which source names a table or column: the spellings that code gives a name, and a bounded search through the files that can read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from checks.model import Tree, Unreadable
+from checks.places import Place, place_of
+
+FILES, BYTES = 4000, 64 << 20
+"""How much source is searched; more is not known."""
+
+_SOURCE = re.compile(
+    r".*\.(?:py|rb|js|jsx|mjs|cjs|ts|tsx|mts|cts|go|java|kt|kts|scala|cs|php|rs|ex|exs|swift|vue|svelte|erb|haml|html|jinja2?|graphql|prisma|sql|ya?ml|json|lua|pl|sh)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_SCHEMA = re.compile(
+    r"(?:^|/)(?:[\w.-]*migrat\w*|alembic|versions|changelogs?|liquibase|flyway)(?:/|[\w.-]*$)|(?:^|/)(?:schema\.rb|structure\.sql|schema\.sql|schema\.prisma)$|lock",
+    re.IGNORECASE,
+)
+"""Where the schema itself is written: migrations and dumps read nothing."""
+
+
+def bare(name: str) -> str:
+    """The last part of a qualified name, without quotes."""
+    return name.rpartition(".")[2].strip('"`[]')
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A name in all its spellings."""
+
+    forms: tuple[bytes, ...]
+    """In small letters."""
+    pattern: re.Pattern[bytes]
+
+    def within(self, content: bytes) -> bool:
+        """Whether a content names it as a whole word, whatever the case of its letters."""
+        small = content.lower()
+        # Most contents have none of the forms anywhere, which a plain search says many times faster.
+        return any(form in small for form in self.forms) and self.pattern.search(small) is not None
+
+
+@lru_cache(maxsize=64)
+def spellings(name: str, table: bool) -> Word:
+    """A name as code spells it: as written, in camel case, and for a table also the class of one row."""
+    parts = [part for part in re.split(r"[_\W]+", name) if part]
+    forms = {name, "".join(parts), "_".join(parts)}
+    if table and parts:
+        last = parts[-1]
+        single = last[:-3] + "y" if last.endswith("ies") else last[:-2] if last.endswith(("sses", "xes")) else last.removesuffix("s")
+        forms |= {"".join((*parts[:-1], single)), "_".join((*parts[:-1], single))}
+    small = {form.encode("utf-8", "surrogateescape").lower() for form in forms if form}
+    words = b"|".join(re.escape(form) for form in sorted(small, key=len, reverse=True))
+    return Word(tuple(small), re.compile(rb"(?<![a-z0-9_])(?:" + words + rb")(?![a-z0-9_])"))
+
+
+def reads_names(path: str) -> bool:
+    """Whether a path is source that may read a table or column: not migrations, dumps, tests, words."""
+    return (
+        _SOURCE.match(path) is not None
+        and _OF_SCHEMA.search(path) is None
+        and place_of(path) in (Place.DEPLOYED, Place.EXAMPLE)
+        and not path.startswith(".github/")
+    )
+
+
+def contents(tree: Tree, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """The files and what is in them, in their order. Raises `Unreadable` where a bound leaves some out."""
+    tree.prefetch(paths[:FILES])
+    size = 0
+    for searched, path in enumerate(paths, 1):
+        content = tree.read(path) or b""
+        size += len(content)
+        yield path, content
+        if searched >= FILES or size >= BYTES:
+            raise Unreadable(path, f"more than {FILES:,} source files or {BYTES >> 20} MiB")
