@@ -696,3 +696,10 @@ def test_an_actions_arguments_are_worked_out_of_its_inputs() -> None:
 def test_an_expression_is_worked_out_only_where_all_of_it_is_known(source: str, value: str | None) -> None:
     """GitHub's operators give an operand, comparisons ignore case, and anything unknown leaves the expression as it stands."""
     assert worked_out(source, {"inputs.a": "x", "inputs.none": ""}) == value
+
+
+def test_the_jobs_that_an_agentic_workflows_outputs_wait_for_are_no_output() -> None:
+    """`safe-outputs.needs` names jobs that must be done first: it lets the agent do nothing."""
+    text = "---\non: issues\nengine: copilot\nsafe-outputs:\n  needs: [eligibility]\n  add-comment:\n---\nHi\n"
+    (found,) = authority_of(tree({".github/workflows/ask.md": text}))
+    assert [grant.what for grant in found.grants if grant.what.startswith("output ")] == ["output add-comment"]

@@ -729,7 +729,7 @@ _ENGINES = {
 }
 
 
-_NO_OUTPUTS = frozenset({"github-token", "noop", "staged", "env", "runs-on", "threat-detection", "missing-tool", "missing-data", "max-patch-size", "messages", "report-incomplete",
+_NO_OUTPUTS = frozenset({"needs", "github-token", "noop", "staged", "env", "runs-on", "threat-detection", "missing-tool", "missing-data", "max-patch-size", "messages", "report-incomplete",
                          "app", "github-app", "allowed-domains", "footer", "steps", "mentions", "allowed-github-references", "max-bot-mentions", "concurrency-group", "report-failure-as-issue"})  # fmt: skip
 """Keys of `safe-outputs` that let the agent do nothing (gh-aw docs, reference/safe-outputs)."""
 
