@@ -94,12 +94,12 @@ def test_a_full_disk_refuses_and_loses_nothing(house: House) -> None:
     store = house.server.app.store
     assert isinstance(store, SqliteStore)
     assert deliver(house, "before") == 202
-    with store._reading() as db:
-        pages = db.execute("pragma page_count").fetchone()[0]
-        db.execute(f"pragma max_page_count = {pages}")
+    with store._lock:  # the bound is that of the connection that writes
+        pages = store._db.execute("pragma page_count").fetchone()[0]
+        store._db.execute(f"pragma max_page_count = {pages}")
     assert [deliver(house, f"full-{number}", 2_000_000) for number in range(2)] == [503, 503]
-    with store._reading() as db:
-        db.execute("pragma max_page_count = 1073741823")
+    with store._lock:
+        store._db.execute("pragma max_page_count = 1073741823")
     assert deliver(house, "full-0", 2_000_000) == 202
     house.settle()
     assert store.known_deliveries(["before", "full-0", "full-1"]) == {"before", "full-0"}
