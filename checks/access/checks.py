@@ -122,7 +122,12 @@ _ACTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def action_kind(uses: str) -> str | None:
     """The kind of check that an action is, None where it is none."""
-    return next((kind for pattern, kind in _ACTIONS if pattern.match(uses.lower())), None)
+    name = _IMAGE.sub("", uses.lower())
+    return next((kind for pattern, kind in _ACTIONS if pattern.match(name)), None)
+
+
+_IMAGE = re.compile(r"^docker:/+(?:(?:docker\.io|ghcr\.io|quay\.io)/)?")
+"""What stands before the publisher where an action is an image: `docker://rhysd/actionlint:1.7.7`."""
 
 
 _RUNNERS = frozenset({"npx", "bunx", "pnpx", "uvx", "pipx", "bundle", "poetry", "uv", "pdm", "rye", "pipenv", "hatch", "yarn", "pnpm", "bun", "npm", "conda", "mamba", "corepack", "rtx", "mise", "nix", "devbox", "doppler", "nix-shell", "dotenvx", "wireit", "coverage", "go", "make"})  # fmt: skip
@@ -169,8 +174,8 @@ def _known(words: tuple[str, ...]) -> str | None:
     name = words[0].rpartition("/")[2].lower()
     if len(words) > 1 and words[1] in _NOT_RUN and name not in RUNNERS and name not in ("mvn", "playwright"):
         return None
-    if name == "playwright" and words[1:2] == ("install",):
-        return None
+    if name == "playwright" and words[1:2] != ("test",):
+        return None  # it installs browsers, shows reports or tells its version
     if (
         name in ("cosign", "gpg", "codesign", "syft")
         and not {"sign", "attest", "--sign", "--detach-sign", "-s", "sign-blob", "--armor"} & set(words[1:])
@@ -223,7 +228,8 @@ def checks_in(step: Step, path: str) -> Iterator[Check]:
         kind = action_kind(step.uses)
         if kind:
             extra = step.input("scan-type") or step.input("scan-ref") or step.input("languages") or step.input("working-directory") or ""
-            yield Check(kind, f"{step.action} {extra}".strip(), step.action, step.line)
+            name = re.sub(r":[^/:]*$", "", step.action) if step.uses.startswith("docker://") else step.action
+            yield Check(kind, f"{name} {extra}".strip(), name, step.line)
         return
     if not step.run or step.shell.startswith(("python", "node")):
         return

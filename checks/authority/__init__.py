@@ -12,7 +12,7 @@ from checks.authority.nouns import Authority
 from checks.authority.sources import Folder
 from checks.model import Tree
 
-ENGINES = ("claude_code", "codex", "gemini_cli", "copilot", "vscode", "cursor", "kiro", "windsurf", "cline", "roo", "aider", "goose", "openhands", "amp", "opencode", "devcontainers")  # fmt: skip
+ENGINES = ("claude_code", "codex", "gemini_cli", "copilot", "vscode", "cursor", "kiro", "windsurf", "cline", "roo", "aider", "goose", "openhands", "amp", "opencode", "crush", "devcontainers")  # fmt: skip
 """The modules that read a folder, in the order in which answers are given."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -127,6 +128,14 @@ def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+_TRANSPORT = re.compile(r"(?<=[\w\]])/(?:sse|mcp|http|stream|streamable|streamable-http|messages?)/?\Z", re.IGNORECASE)
+
+
+def _endpoint(value: str) -> str:
+    """Where a server answers, without the way it is spoken to: `https://host/sse` and `https://host/mcp` are one server."""
+    return _TRANSPORT.sub("", value) if value.startswith(("https://", "http://")) and value.count("/") > 2 else value
+
+
 def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
     known = old.grants if old else ()
     modes = {grant.within for grant in known}
@@ -135,6 +144,8 @@ def _granted(old: Authority | None, new: Authority) -> Iterator[Delta]:
     groups: dict[tuple[str, str], list[Grant]] = {}
     for grant in fresh:
         before = names.get(grant.what) if grant.verb is Verb.SERVER and grant.value else None
+        if before is not None and before.value and _endpoint(before.value) == _endpoint(grant.value):
+            continue
         if before is not None and before.value and before.value != grant.value:
             yield _delta(Kind.REPOINTED, new, grant.path, grant.line, grants=(grant,), old=before)
         else:

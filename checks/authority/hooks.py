@@ -18,6 +18,8 @@ _QUIET = re.compile(r"[ \t]*(?:2>[ \t]*/dev/null|>[ \t]*/dev/null|&>[ \t]*/dev/n
 _VARIABLE = re.compile(
     r"""["']?\$\{?(?:CLAUDE_PROJECT_DIR|GEMINI_PROJECT_DIR|CURSOR_PROJECT_DIR|PWD|workspaceFolder|PROJECT_ROOT)\}?["']?/"""
 )
+_LOCKED = re.compile(r"\b(uv run)(?:[ \t]+(?:--frozen|--locked|--no-sync|--quiet|-q))+(?=[ \t])")
+"""How `uv run` treats its lock: the same program runs."""
 _PATH = re.compile(
     r"""(?:^|[\s"'])((?:\./)?[A-Za-z0-9_.@-]+(?:/[A-Za-z0-9_.@-]+)+|[A-Za-z0-9_@-]+\.(?:sh|py|js|ts|mjs|cjs|rb|bash|zsh|ps1))(?=["'\s;|&]|$)"""
 )
@@ -29,7 +31,7 @@ _BLOCKS_ANY = re.compile(r"exit[ (]+[1-9]|raise SystemExit|sys\.exit|process\.ex
 
 def core(command: str) -> str:
     """A hook's command without what only decides how its failure is taken: so that a neutered hook is still the same hook."""
-    text = _VARIABLE.sub("", command.strip())
+    text = _LOCKED.sub(r"\1", _VARIABLE.sub("", command.strip()))
     while True:
         shorter = _QUIET.sub("", _ALWAYS_WELL.sub("", text)).strip()
         if shorter == text:

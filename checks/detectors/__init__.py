@@ -71,7 +71,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     ),
     "agent_permissions": (
         "**/.{claude,codex,gemini,cursor,kiro,amazonq,windsurf,devin,roo,openhands,amp,opencode,goose,cline,continue,vscode,devcontainer}/**",
-        "**/{.mcp.json,.roomodes,.aider.conf.yml,opencode.json,opencode.jsonc,.devcontainer.json}",
+        "**/{.mcp.json,.roomodes,.aider.conf.yml,opencode.json,opencode.jsonc,crush.json,.crush.json,crushrc,.crushrc,.devcontainer.json}",
         ".github/workflows/*.{yml,yaml,md}",
         ".github/{agents,hooks,copilot}/**",
         ".github/actions/**/action.{yml,yaml}",

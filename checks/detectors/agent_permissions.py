@@ -2,7 +2,7 @@
 
 ## What it detects
 The configuration of coding agents in the repository (Claude Code, Codex, Gemini CLI, Copilot, VS Code, Cursor, Kiro, Amazon Q, Windsurf, Devin, Cline,
-Roo, Aider, Goose, OpenHands, Amp, OpenCode, servers of the Model Context Protocol, development containers) and the workflows that run one are read at
+Roo, Aider, Goose, OpenHands, Amp, OpenCode, Crush, servers of the Model Context Protocol, development containers) and the workflows that run one are read at
 base and at head, each with its own rules of precedence. What an agent may do at head and could not do at base is reported: commands, tools, servers,
 modes, programs that run without asking, people who may start it. So is every limit that goes, holds less, or stands there and does nothing.
 
@@ -114,7 +114,7 @@ NARROWED = Rule("agent-permissions/narrowed", Hazard.AGENT_NARROWED, Severity.LO
 
 _ROOT = re.compile(
     r"(.*?)(?:/|\A)(?:\.claude|\.codex|\.gemini|\.cursor|\.kiro|\.amazonq|\.windsurf|\.devin|\.roo|\.openhands|\.amp|\.opencode|\.vscode|\.devcontainer|\.goose|\.cline|\.continue|\.agents|\.github"
-    r"|\.mcp\.json|\.roomodes|\.aider\.conf\.yml|opencode\.jsonc?|\.devcontainer\.json|\.copilot)(?:/.*)?\Z",
+    r"|\.mcp\.json|\.roomodes|\.aider\.conf\.yml|opencode\.jsonc?|\.?crush(?:\.json|rc)|\.devcontainer\.json|\.copilot)(?:/.*)?\Z",
     re.DOTALL,
 )
 _SHIPPED = frozenset({"benchmarks", "blueprints", "boilerplate", "boilerplates", "cookiecutter", "evals", "extension", "extensions", "gallery", "generator", "generators", "marketplace", "marketplaces", "plugin", "plugins", "presets", "recipes", "scaffold", "scaffolds", "skeleton", "snippets", "starter", "starters", "template", "templates"})  # fmt: skip

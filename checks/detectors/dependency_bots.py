@@ -121,7 +121,7 @@ def _moved(change: Change, file: FileChange, kind: str) -> _Settings | None:
 
 
 def _gone(change: Change, file: FileChange, before: _Settings, kind: str) -> Iterator[Effect]:
-    for path in (*DEPENDABOT_FILES, *RENOVATE_FILES):
+    for path in (*DEPENDABOT_FILES, *RENOVATE_FILES, ".dependabot/config.yml"):
         if change.after.entry(path) is not None:
             return  # the settings, or the other bot's, stand elsewhere at head
     yield REMOVED.effect(

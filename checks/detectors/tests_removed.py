@@ -28,7 +28,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
@@ -68,6 +68,13 @@ class _Lost:
     tests: TestFile
     gone: list[Case]
     fresh: list[Case]
+    into: list[_Lost] = field(default_factory=list)
+    """The files that took a case of this one, an entry a case."""
+
+    def follows(self, other: _Lost) -> bool:
+        """Whether `other` took at least half of the cases, so that this file stands there now under another name."""
+        taken = sum(1 for each in self.into if each is other)
+        return taken * 2 >= len(self.gone) + len(self.into) > 1
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
@@ -80,7 +87,10 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         _replaced(each, [each])
     for each in lost:
         if each.gone:
-            _replaced(each, [other for other in lost if other is not each and _same_place(each.tests.file, other.tests.file)])
+            _replaced(
+                each,
+                [other for other in lost if other is not each and (_same_place(each.tests.file, other.tests.file) or each.follows(other))],
+            )
     removals = [each for each in lost if each.gone]
     yield from _told(change, removals)
     for t in tests:
@@ -101,6 +111,7 @@ def _moved(lost: list[_Lost]) -> None:
                 if found:
                     owner, match = found.pop()
                     owner.fresh.remove(match)
+                    each.into.append(owner)
                 else:
                     kept.append(case)
             each.gone = kept

@@ -135,14 +135,21 @@ def _gone(sides: Sequence[Both]) -> Iterator[Effect]:
         if both.before is None or both.before.action:
             continue
         gone = [pair for pair in both.jobs if pair.old is not None and pair.new is None and is_check(both.before, pair.old)]
+        if gone and _handed_over(both, sides):
+            told |= {(both.path, pair.old.id) for pair in gone if pair.old is not None}
+            continue
         if both.after is None:
             if gone and (any(item.both is both for item in found) or not _any_checks(both)):
                 whole.append(both)
             told |= {(both.path, pair.old.id) for pair in both.jobs if pair.old is not None}
             continue
+        legs = [pair.old for pair in gone if pair.old is not None and _other_version_runs(pair.old, both)]
+        yield from _versions_gone(both, legs)
         for pair in gone:
             assert pair.old is not None
             told.add((both.path, pair.old.id))
+            if pair.old in legs:
+                continue
             if any(other.old is None and other.new is not None and other.new.uses.startswith(("./", "$/")) for other in both.jobs):
                 continue  # the workflow now calls another of this repository in its place
             theirs = [item for item in found if item.pair is pair]
@@ -220,6 +227,57 @@ def _any_checks(both: Both) -> bool:
 def _called_elsewhere(job: Job, sides: Sequence[Both]) -> bool:
     """Whether something of the same name stands in another workflow at head."""
     return any(pair.new is not None and pair.new.label == job.label for both in sides for pair in both.jobs)
+
+
+_ORDINARY = frozenset(
+    {"test", "tests", "build", "check", "checks", "lint", "main", "workflow", "workflows", "action", "actions", "core", "call", "reusable"}
+)
+
+
+def _handed_over(both: Both, sides: Sequence[Both]) -> bool:
+    """Whether the file or all its jobs are gone and a job that is new calls a workflow for the same thing, known by a word of its own in the names."""
+    if any(pair.new is not None for pair in both.jobs) or both.before is None:
+        return False
+    own = _name_words(both.path.rpartition("/")[2].rpartition(".")[0], both.before.name)
+    return any(
+        pair.new is not None
+        and pair.old is None
+        and bool(pair.new.uses)
+        and bool(own & _name_words(pair.new.id, pair.new.uses.partition("@")[0].rpartition("/")[2].rpartition(".")[0]))
+        for other in sides
+        for pair in other.jobs
+    )
+
+
+def _name_words(*names: str) -> set[str]:
+    return {word.lower() for name in names for word in re.findall(r"[A-Za-z]{4,}", name)} - _ORDINARY
+
+
+def _numberless(job: Job) -> str:
+    return re.sub(r"\d+(?:[._-]\d+)*", "#", job.id)
+
+
+def _other_version_runs(job: Job, both: Both) -> bool:
+    """Whether the same job stands at head for another version: its id differs in the number alone, and both sides had it."""
+    name = _numberless(job)
+    return name != job.id and any(
+        pair.old is not None and pair.new is not None and _numberless(pair.new) == name and len(pair.new.steps) >= len(job.steps)
+        for pair in both.jobs
+    )
+
+
+def _versions_gone(both: Both, jobs: Sequence[Job]) -> Iterator[Effect]:
+    if jobs:
+        names = ", ".join(job.label for job in jobs[:3]) + (f" and {len(jobs) - 3} more" if len(jobs) > 3 else "")
+        yield LESS.effect(
+            subject=f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}: {jobs[0].id}",
+            path=both.path,
+            line=jobs[0].line,
+            side=Side.BASE,
+            before=names,
+            severity=Severity.LOW,
+            message=f"The checks no longer run for {names}; the same go on for other versions.",
+        )
 
 
 def _severity(kinds: Iterable[str]) -> Severity:

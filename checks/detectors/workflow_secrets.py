@@ -225,10 +225,13 @@ def third_party(uses: str) -> bool:
 
 def _everything(both: Both, after: Workflow) -> Iterator[Effect]:
     inherited = any(pair.old is not None and pair.old.inherits for pair in both.jobs)
+    given = {_called(pair.old) for pair in both.jobs if pair.old is not None and pair.old.inherits}
     for pair in both.jobs:
         if pair.new is None:
             continue
-        if pair.new.inherits and not (pair.old and pair.old.inherits and _called(pair.old) == _called(pair.new)):
+        if pair.new.inherits and _called(pair.new) in given:
+            continue  # the called workflow got everything before, through this job or one of another name
+        if pair.new.inherits:
             foreign = not pair.new.uses.startswith(("./", "$/"))
             severity = Severity.HIGH if foreign else Severity.LOW if inherited else Severity.MODERATE
             yield EVERY.effect(

@@ -338,7 +338,29 @@ def _gemfile(text: str) -> Manifest:
     return Manifest(tuple(found), tuple(registries))
 
 
+_PUBLISHES = re.compile(
+    r"<distributionManagement>|\b(?:publishing|mavenPublishing|nexusPublishing|uploadArchives)\s*\{"
+    r"|\brepositories\s*\.?\s*mavenDeployer\s*\{"
+)
+
+
+def _without_targets(text: str) -> str:
+    """The build file with the places that artifacts are published to blanked out, its lines kept: nothing is fetched from there."""
+    for found in reversed(list(_PUBLISHES.finditer(text))):
+        if found[0].startswith("<"):
+            end = text.find("</distributionManagement>", found.end())
+        else:
+            depth, end = 1, found.end()
+            while end < len(text) and depth:
+                depth += {"{": 1, "}": -1}.get(text[end], 0)
+                end += 1
+        end = len(text) if end < 0 else end
+        text = text[: found.end()] + re.sub(r"[^\n]", " ", text[found.end() : end]) + text[end:]
+    return text
+
+
 def _maven(text: str) -> Iterator[tuple[str, str, int]]:
+    text = _without_targets(text)
     for match in re.finditer(r"<(?:repository|pluginRepository|mirror)>.*?<url>\s*(.*?)\s*</url>", text, re.DOTALL):
         yield "repository", match[1], text.count("\n", 0, match.start(1)) + 1
     for match in re.finditer(
