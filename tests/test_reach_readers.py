@@ -119,3 +119,12 @@ def test_a_change_that_takes_nothing_away_searches_nothing(monkeypatch: pytest.M
     change = change_of({"a.py": "1\n"}, {"a.py": "2\n"})
     monkeypatch.setattr(type(change.after), "paths", lambda tree: pytest.fail("every path was listed"))
     assert reach.reach_of(change, (), BUILT_IN).files == 1
+
+
+def test_an_effect_that_names_no_table_is_read_by_nobody() -> None:
+    """A merged migration that is edited takes from no table in particular: the reach stands, and nothing counts as not analysed."""
+    path = "db/migrations/V1__made.sql"
+    merged = {path: CREATED, "db/migrations/V2__more.sql": "ALTER TABLE orders ADD COLUMN voucher text;\n"}
+    assessment = assess(change_of(merged, {**merged, path: CREATED.replace("barcode text", "barcode text, weight int")}), BUILT_IN)
+    assert [effect.rule for effect in assessment.effects] == ["migrations/merged-migration-changed"]
+    assert not assessment.reach.truncated

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from checks.model import Change, Effect, Hazard, Unreadable
 from checks.reach.edges import of_tests
@@ -225,7 +226,7 @@ def _taken(effects: Sequence[Effect]) -> Iterator[_Wanted]:
         if effect.hazard not in _TAKEN:
             continue
         at = [number for number, (key, _) in enumerate(effect.facts) if key == "table"]
-        for start, end in zip(at, [*at[1:], len(effect.facts)], strict=True):
+        for start, end in pairwise([*at, len(effect.facts)]):
             facts = dict(effect.facts[start:end])
             if facts.get("kind", "table") in ("table", "column", "view") and facts.get("action") != "create" and bare(facts["table"]):
                 yield _Wanted(effect, bare(facts["table"]), bare(facts.get("column", "")) or None)
