@@ -1,5 +1,6 @@
 """Looks back, when nothing else waits: a repository's history is replayed once, and again under a policy that a pull request proposes.
 
+One repository of an installation at a time, and the store hands out one such slice at a time, after everything else that waits.
 The history is judged like a pull request, by the same workers with their bounds, some steps at a time: a server that stops goes on where it was.
 """
 
@@ -19,6 +20,7 @@ from bot.backtest.run import Replay, Row, row_of
 from bot.github.client import Repository
 from bot.mirror.change import RepositoryError
 from bot.mirror.objects import GitTree, Objects
+from bot.mirror.runner import GitError
 from bot.mirror.steps import Step, change_of, steps
 from bot.pipeline import Tools, bring_neighbours, policy_at
 from bot.store import Mark, Work
@@ -31,6 +33,10 @@ PAUSE = 0.5
 """Seconds between two slices."""
 PROPOSED = 200
 """Steps that a proposed policy is tried on."""
+HELD = 3
+"""Tries in vain after which a repository no longer keeps the next one waiting."""
+PATIENCE = 3600.0
+"""Seconds after which a replay that did not end keeps no other from being begun."""
 NAMED = 3
 """Steps that a sentence names."""
 
@@ -41,6 +47,26 @@ def begin(work: Work, tools: Tools) -> None:
         tools.store.mark(Mark(f"{work.repository}/past", work.repository, work.installation, "past"))
 
 
+def begin_next(installation: int, tools: Tools, if_idle: bool = False) -> None:
+    """Have the past of one more repository of an installation replayed, what was pushed to last first; `if_idle`: unless one is under way."""
+    if not tools.past:
+        return
+    store, key = tools.store, f"pasts/{installation}"
+    reached = store.fact(f"reaches/{installation}") or {}
+    state = store.fact(key) or {"begun": [], "at": 0.0}
+    if if_idle and state["begun"] and tools.clock() - state["at"] < PATIENCE:
+        last = reached.get(state["begun"][-1])
+        if last is not None and not kept.whole(store, last["name"]):
+            return
+    for one, known in sorted(reached.items(), key=lambda item: str(item[1]["pushed"]), reverse=True):
+        if not known.get("archived") and one not in state["begun"] and not kept.begun(store, known["name"]):
+            store.remember(key, {"begun": [*(begun for begun in state["begun"] if begun in reached), one], "at": tools.clock()})
+            store.mark(Mark(f"{known['name']}/past", known["name"], installation, "past"))
+            return
+    if state["begun"]:
+        store.remember(key, {**state, "at": 0.0})
+
+
 def begin_proposed(work: Work, tools: Tools, number: int, head: str) -> None:
     """Have the policy of a pull request's head tried on the past, unless that was done for this head."""
     if tools.past and kept.proposed(tools.store, work.repository, number, head) is None:
@@ -49,11 +75,29 @@ def begin_proposed(work: Work, tools: Tools, number: int, head: str) -> None:
 
 
 async def look_at_past(work: Work, tools: Tools) -> None:
-    """Replay some more steps of the default branch; what is left is marked to be looked at next."""
+    """Replay some more steps of the default branch; what is left is marked to be looked at next, and where nothing is, the next repository."""
+    try:
+        ended = await _slice(work, tools)
+    except Exception:
+        if work.attempts == HELD:
+            begin_next(work.installation, tools)
+        raise
+    if ended:
+        begin_next(work.installation, tools)
+
+
+async def _slice(work: Work, tools: Tools) -> bool:
+    """Replay some steps; whether they were the last."""
     repository = tools.api.installation(work.installation, work.repository)
     about = await repository.ask("repository")
     branch = str(about["default_branch"])
-    with await _opened(tools, repository, int(about["id"]), ((f"refs/heads/{branch}", _REF),)) as view:
+    try:
+        opened = await _opened(tools, repository, int(about["id"]), ((f"refs/heads/{branch}", _REF),))
+    except GitError as error:
+        if _NO_BRANCH not in str(error):
+            raise
+        return True  # A repository without a commit: its past begins with its first pull request.
+    with opened as view:
         try:
             history = await asyncio.to_thread(steps, view.objects, tools.past, _REF)
         except RepositoryError:
@@ -68,6 +112,7 @@ async def look_at_past(work: Work, tools: Tools) -> None:
     await asyncio.to_thread(kept.add, tools.store, work.repository, policy.digest, rows, len(left) <= TOGETHER)
     if len(left) > TOGETHER:
         tools.store.mark(Mark(work.key, work.repository, work.installation, "past", delay=PAUSE))
+    return len(left) <= TOGETHER
 
 
 async def look_at_proposed(work: Work, tools: Tools) -> None:
@@ -97,6 +142,8 @@ async def look_at_proposed(work: Work, tools: Tools) -> None:
 
 
 _REF = "refs/interlock/past"
+_NO_BRANCH = "couldn't find remote ref"
+"""git's own words, which it is told to say in English."""
 
 
 @dataclass(frozen=True)

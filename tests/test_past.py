@@ -10,6 +10,7 @@ import pytest
 
 from bot.backtest import kept
 from bot.demo.running import Running
+from bot.past import PATIENCE, begin_next
 from bot.store import Mark
 from tests.house import ENFORCE, RISK, TOPIC, House, build, demolish, settings_for
 from tests.test_pages import browser
@@ -95,3 +96,62 @@ def test_the_replay_is_a_page(old: House) -> None:
         told = client.get("/acme/shop/past.json").json()
     assert (told["steps"], told["stopped"], told["whole"]) == (30, 1, True)
     assert [row["title"] for row in told["worst"]] == ["Tidy the infrastructure"]
+
+
+def test_a_repository_without_pull_requests_is_replayed_once_it_is_installed(old: House) -> None:
+    """Installed on two repositories and an empty one, nobody proposes anything: each past is replayed to its end, and once."""
+    store = old.server.app.store
+    site, empty = (old.github.repository("globex", name, roles={"robin": "write"}) for name in ("site", "empty"))
+    for number in range(25):
+        site.commit("main", {"README.md": f"# Site {number}\n"}, f"Say more ({number})", author="robin")
+    installation = old.github.install(old.app, "globex")
+    old.settle()
+    replay = kept.replay_of(store, "globex/site")
+    assert replay is not None and len(replay.rows) == 24 and kept.whole(store, "globex/site")
+    assert not store.dead_letters()
+    shop = old.github.repository("globex", "shop", roles={"robin": "write"})
+    shop.commit("main", {"README.md": "# Shop\n"}, "Start", author="robin")
+    shop.commit("main", {"README.md": "# A shop\n"}, "More", author="robin")
+    old.github.choose(installation, added=[shop])
+    old.settle()
+    assert kept.whole(store, "globex/shop")
+    again = kept.replay_of(store, "globex/site")
+    assert again is not None and again.rows == replay.rows
+    assert empty.full_name not in {row.title for row in replay.rows}
+
+
+def test_a_repository_that_is_renamed_or_transferred_keeps_its_past(old: House) -> None:
+    """Its replay stands under the new name, whole, and is not begun anew."""
+    old.propose({"README.md": "# The shop\n"}, "first")
+    store = old.server.app.store
+    replay = kept.replay_of(store, "acme/shop")
+    assert replay is not None
+    old.repo.rename("store")
+    old.settle()
+    moved = kept.replay_of(store, "acme/store")
+    assert moved is not None and moved.rows == replay.rows and kept.whole(store, "acme/store")
+    assert kept.replay_of(store, "acme/shop") is None
+    old.github.install(old.app, "globex")
+    old.repo.rename("store", "globex")
+    old.settle()
+    moved = kept.replay_of(store, "globex/store")
+    assert moved is not None and moved.rows == replay.rows and kept.whole(store, "globex/store")
+
+
+def test_repositories_are_replayed_one_after_another(old: House) -> None:
+    """What is begun next is begun when the one before it ended; one that does not end holds up the others for a while only."""
+    tools = old.server.app.tools
+    assert tools is not None
+    store = tools.store
+    names = {"1": "2026-01-01", "2": "2026-01-03", "3": "2026-01-02"}
+    store.remember("reaches/77", {one: {"name": f"far/{one}", "pushed": pushed, "archived": one == "3"} for one, pushed in names.items()})
+    begin_next(77, tools)
+    assert store.fact("pasts/77")["begun"] == ["2"]
+    begin_next(77, tools, if_idle=True)
+    assert store.fact("pasts/77")["begun"] == ["2"]
+    store.remember("pasts/77", {"begun": ["2"], "at": tools.clock() - 2 * PATIENCE})
+    begin_next(77, tools, if_idle=True)
+    assert store.fact("pasts/77")["begun"] == ["2", "1"]
+    begin_next(77, tools)
+    assert store.fact("pasts/77")["begun"] == ["2", "1"]
+    store.drop_work(77)

@@ -188,6 +188,19 @@ def test_what_people_ask_is_done_one_at_a_time(store: Store, clock: Clock) -> No
     assert taken(store).key == "acme/shop/button/2"
 
 
+def test_the_past_waits_for_everything_else_and_is_looked_at_once_at_a_time(store: Store, clock: Clock) -> None:
+    """A replay that waited longer comes after the newest pull request, and while one slice is made no second is."""
+    for name in ("old/one", "old/two"):
+        store.mark(Mark(f"{name}/past", name, 7, "past"))
+    clock.now += 10
+    store.mark(mark())
+    assert taken(store).kind == "pull"
+    slice_ = taken(store)
+    assert slice_.kind == "past" and store.take("w", LEASE) is None
+    store.finish(slice_)
+    assert taken(store).kind == "past"
+
+
 def test_no_two_workers_hold_one_key(store: Store) -> None:
     """Twenty keys, eight takers: each key once."""
     for number in range(20):

@@ -13,6 +13,7 @@ from bot.github.client import ApiError
 from bot.looks.branches import mark_all
 from bot.looks.seen import seen
 from bot.metrics import CHECK_MISSING_AGE, RECONCILED
+from bot.past import begin_next
 from bot.pipeline import Tools
 from bot.publish import gate_name
 from bot.store import Store, Work
@@ -50,11 +51,12 @@ async def look_at_installation(work: Work, tools: Tools) -> None:
         kept = known.get(one)
         if kept and kept["name"] != name:
             rename(store, kept["name"], name)
-        moved[one] = {"name": name, "pushed": pushed}
+        moved[one] = {"name": name, "pushed": pushed, "archived": bool(drawn.get("archived"))}
         since = tools.clock() - float(store.fact(f"reconciled/{one}") or 0.0)
         if not drawn.get("archived") and (kept is None or kept["pushed"] != pushed or since >= AGAIN):
             store.mark(mark_of(name, number, "reconcile", "all", number=int(one)))
     store.remember(key, moved)
+    begin_next(number, tools, if_idle=True)
 
 
 async def look_at_repository(work: Work, tools: Tools) -> None:

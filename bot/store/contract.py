@@ -141,6 +141,7 @@ class Store(Protocol):
         """The next piece of work under a lease of `lease` seconds: the installation, then the repository, whose turn is longest ago goes first.
 
         What people ask (kinds comment and button) is done one at a time in each repository, in the order it was asked: each answer knows the others.
+        A repository's past (kind past) comes after everything else, and one at a time in all.
         """
 
     def keep(self, work: Work, lease: float) -> None:

@@ -171,8 +171,9 @@ class SqlStore(ABC):
             and (select count(*) from work o where o.repository = w.repository and o.leased_until > ?) < ?
             and not (w.kind in ('comment', 'button') and exists (select 1 from work o
                 where o.repository = w.repository and o.kind in ('comment', 'button') and o.leased_until > ?))
-            order by coalesce(i.taken, 0), coalesce(t.taken, 0), w.marked limit 1""",
-            (now, now, now, per_repository, now),
+            and not (w.kind = 'past' and exists (select 1 from work o where o.kind = 'past' and o.leased_until > ?))
+            order by case when w.kind = 'past' then 1 else 0 end, coalesce(i.taken, 0), coalesce(t.taken, 0), w.marked limit 1""",
+            (now, now, now, per_repository, now, now),
         ).fetchone()
 
     def ready(self, per_repository: int = 2) -> bool:
