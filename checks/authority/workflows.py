@@ -97,6 +97,9 @@ _LOCAL = re.compile(rb"uses:[ \t]*['\"]?[.$]/")
 """What stands in the repository itself may run an agent that this file does not name."""
 
 
+_OFF = re.compile(r"(?:\$\{\{\s*)?false(?:\s*\}\})?", re.IGNORECASE)
+
+
 def _workflow(folder: Folder, path: str, only: Collection[str] | None = None) -> Iterator[Authority]:
     try:
         data = folder.tree.read(path)
@@ -107,6 +110,8 @@ def _workflow(folder: Folder, path: str, only: Collection[str] | None = None) ->
         # The detectors of workflows say so themselves.
         return
     for job in found.jobs if found else ():
+        if _OFF.fullmatch(job.condition.strip()):
+            continue  # it never runs
         yield from job_authority(folder, found, job) if found else ()
         yield from _called(folder, found, job, only) if found else ()
 

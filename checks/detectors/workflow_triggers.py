@@ -241,11 +241,12 @@ def _checkouts(both: Both, after: Workflow) -> Iterator[Effect]:
             continue
         old = sum(checks_out_head(step) for step in pair.old.steps) if pair.old and was_risky else 0
         now = [step for step in pair.new.steps if checks_out_head(step)]
-        if len(now) > old:
+        let = _let_through(pair.old, now) if pair.old and was_risky else None
+        if len(now) > old or let:
             if risky == {"workflow_run"} and _shut_to_pulls(after, pair.new):
                 continue
             gated = bool(pair.new.environment) or gates(pair.new.condition) or _needs_gated(after, pair.new)
-            found.append((pair.new, now[-1], gated))
+            found.append((pair.new, let or now[-1], gated))
     if found:
         _, step, _ = found[0]
         names = ", ".join(item.id for item, _, _ in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
@@ -258,6 +259,18 @@ def _checkouts(both: Both, after: Workflow) -> Iterator[Effect]:
             message=f"{names}, started by {', '.join(sorted(risky))} with the repository's rights, now check{'s' if len(found) == 1 else ''} out the code of the pull request.",
             facts=environment_fact(job for job, _, _ in found),
         )
+
+
+def _let_through(old: Job, now: Sequence[Step]) -> Step | None:
+    """The checkout of a stranger's code that is refused at base and forced at head: the same release of the action, with `allow-unsafe-pr-checkout` new.
+
+    github.com/actions/checkout, action.yml: a fork's code is refused in privileged runs without that input, since v7 and in the later releases of v6.
+    """
+    was = [(step.uses, step.input("allow-unsafe-pr-checkout") or "") for step in old.steps if checks_out_head(step)]
+    if any(forced.lower() == "true" for _, forced in was):
+        return None
+    same = {uses for uses, _ in was}
+    return next((step for step in now if step.uses in same and (step.input("allow-unsafe-pr-checkout") or "").lower() == "true"), None)
 
 
 # Injection
