@@ -80,6 +80,8 @@ class _Subject:
     line: int
     type: str = ""
     statements: list[Statement] = field(default_factory=list)
+    written: list[tuple[Statement, str]] = field(default_factory=list)
+    """The statements that stand in the text of a policy resource, each with its file."""
     attached: dict[str, tuple[str, int]] = field(default_factory=dict)
     boundary: str | None = None
     owned: bool = False
@@ -329,20 +331,21 @@ def _subjects(reading: _Reading) -> dict[str, _Subject]:
             if inside and inside.group() in bodies and not arn.startswith("arn:"):
                 del subject.attached[arn]
                 attached.add(inside.group())
-                subject.statements.extend(reading.statements(bodies[inside.group()].get("policy")) or ())
+                _take(subject, reading, configuration_.resources[inside.group()], bodies[inside.group()].get("policy"))
     for address, body in bodies.items():
         resource = configuration_.resources[address]
         if resource.type in _INLINE:
-            found = reading.statements(body.get("policy") or body.get("inline_policy"))
+            written = body.get("policy") or body.get("inline_policy")
             for owner in _owners(reading, resource, body, out):
-                owner.statements.extend(found if found is not None else _unknown(reading, body.get("policy")))
+                if not _take(owner, reading, resource, written):
+                    owner.statements.extend(_unknown(reading, body.get("policy")))
         elif resource.type in _ATTACHMENTS:
             arn = reading.text(body.get("policy_arn") or body.get("managed_policy_arn")) or address
             inside = _AWS_POLICY.search(arn)
             for owner in _owners(reading, resource, body, out):
                 if inside and inside.group() in bodies and not arn.startswith("arn:"):
                     attached.add(inside.group())
-                    owner.statements.extend(reading.statements(bodies[inside.group()].get("policy")) or ())
+                    _take(owner, reading, configuration_.resources[inside.group()], bodies[inside.group()].get("policy"))
                 else:
                     owner.attached[_managed_arn(reading, arn)] = (resource.path, resource.line)
     for address, body in bodies.items():
@@ -356,6 +359,18 @@ def _subjects(reading: _Reading) -> dict[str, _Subject]:
             _resource_policies(reading, resource, body, out)
     _elsewhere(reading, out)
     return out
+
+
+def _take(subject: _Subject, reading: _Reading, resource: Resource, policy: Expression | None) -> bool:
+    """Give the statements of a policy to whoever holds it, and keep the file they stand in; whether they could be read."""
+    found = reading.statements(policy)
+    if found is None or policy is None:
+        return False
+    subject.statements.extend(found)
+    # A document or local that the policy names may stand in another file, and its lines with it.
+    if not any(part.kind == "reference" and part.name.startswith(("data.", "local.", "var.")) for part in policy.walk()):
+        subject.written.extend((statement, resource.path) for statement in found)
+    return True
 
 
 def _holder(reading: _Reading, resource: Resource, body: Block) -> _Subject:
@@ -516,7 +531,7 @@ def _compared(old: _Subject | None, new: _Subject, reading: _Reading) -> Iterato
     verdicts = grade(None if old is None else old.statements, new.statements, new.setting)
     path = new.path
     for effect in effects(GRADED, verdicts, new.name, path, new.line):
-        yield _placed(effect, reading, new)
+        yield _placed(effect, reading, old, new)
     unknown: list[tuple[str, str, int]] = []
     for arn, (where, line) in new.attached.items():
         if old is not None and arn in old.attached:
@@ -546,9 +561,14 @@ def _compared(old: _Subject | None, new: _Subject, reading: _Reading) -> Iterato
         )  # fmt: skip
 
 
-def _placed(effect: Effect, reading: _Reading, subject: _Subject) -> Effect:
+def _placed(effect: Effect, reading: _Reading, old: _Subject | None, subject: _Subject) -> Effect:
     """The effect in the file its line belongs to: the statement may stand in another file than the role."""
     line = effect.line or 0
+    stood = [replace(statement, line=0) for statement in (old.statements if old is not None else ())]
+    at = [(replace(statement, line=0) in stood, path) for statement, path in subject.written if statement.line == line]
+    if at:
+        # Two files may hold a statement at this line: what stood before widens nothing.
+        return replace(effect, path=min(at)[1])
     for resource in (*reading.configuration.data.values(), *reading.configuration.resources.values()):
         named = resource.type in (*_INLINE, "aws_iam_policy", "aws_iam_policy_document") or resource.address == subject.name
         if named and resource.line <= line <= resource.end and line != subject.line:
