@@ -79,7 +79,7 @@ _HOSTS = {
     "package-lock.json": _NPM_HOSTS, "npm-shrinkwrap.json": _NPM_HOSTS, "yarn.lock": re.compile(rb'resolved "' + _FROM),
     "pnpm-lock.yaml": re.compile(rb"tarball: ['\"]?" + _FROM), "uv.lock": _TOML_HOSTS, "poetry.lock": _TOML_HOSTS, "pdm.lock": _TOML_HOSTS,
     "Cargo.lock": re.compile(rb'source = "(?:registry|git|sparse)\+' + _FROM), "Gemfile.lock": re.compile(rb"remote: " + _FROM),
-    "composer.lock": re.compile(rb'"url": "' + _FROM),
+    "composer.lock": re.compile(rb'"(?:source|dist)":\s*\{\s*"type":\s*"[\w-]{1,20}",\s*"url":\s*"' + _FROM),
 }  # fmt: skip
 """Where each lock file says what it fetches, literal first so that a scan is fast."""
 _ORDINARY = frozenset(
@@ -155,7 +155,7 @@ def _lock_of(data: bytes, name: str) -> _Lock:
     hosts: dict[str, tuple[int, int]] = {}
     for match in _HOSTS[name].finditer(data):
         host = match[1].lower().decode()
-        count, first = hosts.get(host, (0, match.start()))
+        count, first = hosts.get(host, (0, match.start(1)))
         hosts[host] = (count + 1, first)
     return _Lock(hosts, sum(map(data.count, _HASH)), sum(map(data.count, _ENTRY)))
 
