@@ -140,8 +140,10 @@ def _written_out(both: Both, after: Workflow) -> Iterator[tuple[Both, Job, Grant
 def _over_default(both: Both, job: Job, old: Grant, new: Grant) -> Iterator[Effect]:
     """One job alone is given a write scope in so many words, and nothing else is: more than the default, where that is the restricted one.
 
-    Blocks written for several jobs, or for the whole workflow, put the default into words.
+    Blocks written for several jobs, or for the whole workflow (its own block restricts and the job's says what is needed), put the default into words.
     """
+    if both.before is not None and both.after is not None and both.before.permissions is None and both.after.permissions is not None:
+        return
     names = tuple(
         scope
         for scope in scopes()
