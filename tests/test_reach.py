@@ -255,6 +255,44 @@ DEPENDS: dict[str, tuple[dict[str, str], str, list[tuple[str, ...]]]] = {
         "c/templates/a.yaml",
         [("c/templates/a.yaml", "c/Chart.yaml"), ("c/templates/a.yaml", "c/Chart.yaml", "d/Chart.yaml")],
     ),
+    "gradle projects": (
+        {
+            "settings.gradle.kts": 'rootProject.name = "shop"\n', "libs/db/build.gradle.kts": "", "other/db/build.gradle.kts": "",
+            "app/build.gradle.kts": 'dependencies {\n  implementation(project(":libs:db"))\n}\n',
+            "web/build.gradle.kts": 'dependencies {\n  // implementation(project(":libs:db"))\n  implementation(project(":other:db"))\n}\n',
+        },
+        "libs/db/build.gradle.kts",
+        [("libs/db/build.gradle.kts", "app/build.gradle.kts")],
+    ),
+    "included gradle projects": (
+        {"settings.gradle": "include ':app', ':db'\n", "db/build.gradle": "", "old/db/build.gradle": ""},
+        "db/build.gradle",
+        [("db/build.gradle", "settings.gradle")],
+    ),
+    "maven modules": (
+        {
+            "db/pom.xml": "<project><parent><groupId>acme</groupId><artifactId>all</artifactId></parent><artifactId>db</artifactId></project>\n",
+            "app/pom.xml": "<project><groupId>acme</groupId><artifactId>app</artifactId><dependencies><dependency><groupId>acme</groupId>"
+            "<artifactId>db</artifactId></dependency></dependencies></project>\n",
+            "web/pom.xml": "<project><groupId>acme</groupId><artifactId>web</artifactId><dependencies><dependency><groupId>org.other</groupId>"
+            "<artifactId>db</artifactId></dependency></dependencies></project>\n",
+        },
+        "db/pom.xml",
+        [("db/pom.xml", "app/pom.xml")],
+    ),
+    "crates of a workspace": (
+        {
+            "db/Cargo.toml": '[package]\nname = "db"\n', "app/Cargo.toml": '[dependencies]\ndb = { path = "../db" }\n',
+            "web/Cargo.toml": '[dependencies]\ndb = "1"\n',
+        },
+        "db/Cargo.toml",
+        [("db/Cargo.toml", "app/Cargo.toml")],
+    ),
+    "modules of a go workspace": (
+        {"go.work": "go 1.22\n\nuse (\n\t./db\n\t./app\n)\n", "db/go.mod": "module x\n", "old/db/go.mod": "module y\n"},
+        "db/go.mod",
+        [("db/go.mod", "go.work")],
+    ),
     "a contract": ({"p/a.proto": "", "p/b.proto": 'import "p/a.proto";\n'}, "p/a.proto", [("p/a.proto", "p/b.proto")]),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from checks.reach.edges import compiled, delivery, javascript, python, ruby, terraform
+from checks.reach.edges import compiled, delivery, javascript, modules, python, ruby, terraform
 from checks.reach.edges.base import Extractor
 
 EXTRACTORS: tuple[Extractor, ...] = (
@@ -22,6 +22,7 @@ EXTRACTORS: tuple[Extractor, ...] = (
     delivery.CHART,
     delivery.IMAGE,
     delivery.CONTRACT,
+    modules.MODULES,
 )
 
 
