@@ -32,6 +32,8 @@ class CheckFact:
     from_run: bool = True
     """Whether the check really is a job of that run (a token can post a check of any name)."""
     completed: datetime.datetime | None = None
+    app_id: int | None = None
+    """Number of the App that made it, as the branch's rules name it; None where GitHub does not say."""
 
 
 @dataclass(frozen=True, slots=True)

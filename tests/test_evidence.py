@@ -49,7 +49,7 @@ POLICY = Policy(
         ("check-required", (Source(app=ACTIONS, workflow=FLOW, check="proof"),)),
     ),
 )
-CHECK = CheckFact("proof", ACTIONS, "success", HEAD, "https://example.com/1", FLOW, "pull_request", True, completed=NOW)
+CHECK = CheckFact("proof", ACTIONS, "success", HEAD, "https://example.com/1", FLOW, "pull_request", True, completed=NOW, app_id=15368)
 PLAN = digest_file(
     json.dumps(
         {
@@ -261,10 +261,18 @@ def test_the_gate_is_enforced_only_where_nobody_goes_round_it(rules: BranchRules
     assert proof("gate-enforced", Evidence(connected=True, now=NOW, rules=rules, gate_check=GATE, gate_app_id=APP)).status is expected
 
 
-@pytest.mark.parametrize("required", [(), (RequiredCheck("proof", None),), (RequiredCheck("other", 15368),)])
+@pytest.mark.parametrize("required", [(), (RequiredCheck("proof", None),), (RequiredCheck("other", 15368),), (RequiredCheck("proof", 8),)])
 def test_a_check_that_nobody_forces_is_no_proof(required: tuple[RequiredCheck, ...]) -> None:
-    """A success that the branch does not ask for, or takes from anyone, is none."""
+    """A success that the branch does not ask for, takes from anyone, or asks of another App, is none."""
     assert proof("check-required", replace(evidence("check-required", CHECK), rules=BranchRules(required, ()))).status is FAILED
+
+
+def test_a_forced_check_whose_app_is_not_told_is_no_proof() -> None:
+    """Where GitHub does not say which App made a check, no pin can fit it, not even one that names no App."""
+    nameless = replace(CHECK, app_id=None)
+    assert proof("check-required", evidence("check-required", nameless)).status is FAILED
+    both = BranchRules((RequiredCheck("proof", None), RequiredCheck("proof", 15368)), ())
+    assert proof("check-required", replace(evidence("check-required", nameless), rules=both)).status is FAILED
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from bot.evidence.rules import branch_rules
 from bot.github.client import ARTIFACT, ApiError
 from bot.mirror.change import Range, change
 from bot.mirror.objects import Objects
-from checks.evidence import ArtifactFact, Evidence, RequiredCheck
+from checks import safeguards
+from checks.evidence import ArtifactFact, BranchRules, Evidence, RequiredCheck
 from checks.model import Assessment, Change, Demand, Proof, Status, Unreadable
 from checks.policy import Policy, Source
 from checks.safeguards.base import from_checks, refused
@@ -70,7 +71,7 @@ def world() -> World:
             {
                 "id": 100,
                 "name": "proof",
-                "app": {"slug": "github-actions"},
+                "app": {"id": 15368, "slug": "github-actions"},
                 "check_suite": {"id": 50},
                 "head_sha": HEAD,
                 "status": "completed",
@@ -194,6 +195,17 @@ def test_a_check_run_is_proof_only_as_a_job_of_its_run(situation: str) -> None:
     """From GitHub's answers to a proof: bound to the commit, the App, the unchanged workflow, its newest attempt, and every job of the name."""
     alter, expected = CHECKS[situation]
     assert status(altered(alter), SOURCE) is expected
+
+
+@pytest.mark.parametrize(("pinned", "expected"), [(15368, Status.MET), (9, Status.FAILED), (None, Status.FAILED)])
+def test_a_check_is_forced_only_by_a_rule_that_pins_the_app_which_made_it(pinned: int | None, expected: Status) -> None:
+    """GitHub names an App by number both where it made a check and where a rule asks for one: the two must be the same."""
+    found, _ = asyncio.run(check_facts(altered(lambda w: None), CHANGE, (SOURCE,)))  # type: ignore[arg-type]
+    policy = Policy(evidence=(("check-required", (SOURCE,)),))
+    prove = safeguards.load("check-required").from_evidence
+    assert prove is not None
+    evidence = Evidence(connected=True, now=NOW, checks=found, rules=BranchRules((RequiredCheck("proof", pinned),), ()))
+    assert prove(EFFECT, ASSESSMENT, evidence, policy).status is expected
 
 
 def test_a_check_run_is_no_proof_where_its_workflow_changed() -> None:

@@ -71,7 +71,7 @@ effects = st.builds(
 )
 checks = st.builds(
     lambda conclusion, latest, head, name: CheckFact(
-        name, "github-actions", conclusion, head, None, FLOW, "pull_request", True, latest=latest, completed=NOW
+        name, "github-actions", conclusion, head, None, FLOW, "pull_request", True, latest=latest, completed=NOW, app_id=15368
     ),
     st.sampled_from(("success", "success", "success", "failure", None)),
     st.sampled_from((True, True, False)),

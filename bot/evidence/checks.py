@@ -96,6 +96,7 @@ def _fact(check: Mapping[str, Any], app: str, run: Mapping[str, Any] | None, cha
         same_repository=_same_repository(run),
         from_run=str(check["id"]) in jobs,
         completed=_time(check.get("completed_at")),
+        app_id=(check.get("app") or {}).get("id"),
     )
 
 

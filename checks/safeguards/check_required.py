@@ -9,7 +9,8 @@ A check run that the policy names (`evidence: check-required`), on the head comm
 require that check from that App.
 
 ## How the proof is authenticated
-Bound to the App, the workflow file as it is on the base branch, the event, the head commit and the newest attempt.
+Bound to the App, the workflow file as it is on the base branch, the event, the head commit and the newest attempt. The App that the branch's
+rules pin is the one that made the check, by its number.
 
 ## What turns it green
 Name the check in the policy and make it required; then let it run on this head.
@@ -37,6 +38,8 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
         return failed(f"{check.name} succeeded, but the base branch does not require it", check.url)
     if all(required.app_id is None for required in forced):
         return failed(f"{check.name} is required from any source: pin it to {check.app}", check.url)
+    if check.app_id is None or all(required.app_id != check.app_id for required in forced):
+        return failed(f"{check.name} is required from another App than {check.app}, which made this one", check.url)
     return proof
 
 
