@@ -111,6 +111,11 @@ class StandIn:
             self._front.faults.append(made)
         return made
 
+    def forget_faults(self) -> None:
+        """Faults that no call has met yet come no more."""
+        with self.world.lock:
+            self._front.faults.clear()
+
     # Accounts, Apps, installations.
 
     def user(self, login: str, kind: str = "User") -> User:
