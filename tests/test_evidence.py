@@ -744,3 +744,22 @@ def test_an_isolated_effect_has_few_files_beside_it(count: int, expected: Status
     effect = replace(EFFECT, path="infra/prod/main.tf")
     found = from_change("change-isolated", effect, {}, {**files, "infra/prod/main.tf": "a"}, (effect,))
     assert found is not None and found.status is expected
+
+
+def test_a_plan_that_keeps_what_was_feared_for_is_proof() -> None:
+    """The two trees alone said it is destroyed; the plan for this head updates it in place."""
+    kept = Evidence(connected=True, checks=(CHECK,), artifacts=(ArtifactFact("proof", PLAN_KEPT, CHECK),))
+    assert proof("plan-verified", kept).status is MET
+
+
+def test_a_drill_speaks_of_the_store_it_names() -> None:
+    """The record names the effect's subject, address or table, or a pattern with a folder for its files: no other fact, and no bare star."""
+
+    def restored(store: str, effect: Effect = EFFECT) -> Status:
+        return proof("restore-proven", Evidence(connected=True, now=NOW, drills=record(stores=[store])), effect).status
+
+    assert restored(EFFECT.subject) is MET and restored("infra/prod/**") is MET
+    assert {restored(store) for store in ("*", "**", "main.tf", "infra/dev/**")} == {MISSING}
+    noted = replace(EFFECT, facts=(*EFFECT.facts, ("engine", "postgres"), ("table", "orders")))
+    assert restored("orders", noted) is MET
+    assert restored("postgres", noted) is MISSING
