@@ -578,7 +578,6 @@ def _placed(effect: Effect, reading: _Reading, old: _Subject | None, subject: _S
 
 def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
     for address, resource in new.configuration.resources.items():
-        body = new.configuration.body(resource)
         before = old.configuration.resources.get(address)
         if resource.type in _KEYS and before is None and address not in new.configuration.moved.values():
             holder = _held_by(new, resource)
@@ -597,8 +596,14 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
             )
         elif resource.type in _MEMBERS:
             keys = _MEMBERS[resource.type]
-            had = {text for key in keys for text in old.texts(old.configuration.body(before).get(key))} if before is not None else set()
-            added = [text for key in keys for text in new.texts(body.get(key)) if text not in had]
+            was = _instances(old, before) if before is not None else {}
+            new_rows = [
+                (name, text)
+                for name, one in _instances(new, resource).items()
+                for text in _texts(new, one, keys)
+                if name not in was or text not in _texts(old, was[name], keys)
+            ]
+            added = [text for _, text in new_rows]
             twin = before is None and any(
                 other.type == resource.type
                 and other.address not in new.configuration.resources
@@ -606,7 +611,8 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
                 for other in old.configuration.resources.values()
             )
             if added and not twin:
-                shown = ", ".join(_plain(text) for text in added[:4])
+                rows = dict.fromkeys(f"{name}: {_plain(text)}" if name and name != text else _plain(text) for name, text in new_rows)
+                shown = ", ".join(list(rows)[:4])
                 yield MEMBER.effect(
                     subject=address,
                     path=resource.path,
@@ -614,6 +620,25 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
                     after=shown,
                     message=f"{address} newly brings together {shown}: who is in it gets its permissions.",
                 )
+
+
+def _instances(reading: _Reading, resource: Resource) -> dict[str, Block]:
+    """The bodies of a resource's instances by their keys, where its `for_each` is written out; else the one body under no key."""
+    body = reading.configuration.body(resource)
+    each = body.get("for_each")
+    if each is not None and each.kind == "map" and len(each.pairs) <= INSTANCES and all(key.kind == "literal" for key, _ in each.pairs):
+        return {key.key: reading.configuration.instance(resource, key.key, value) for key, value in each.pairs}
+    if each is not None and each.kind == "list" and len(each.items) <= INSTANCES and all(item.kind == "literal" for item in each.items):
+        return {item.key: reading.configuration.instance(resource, item.key, item) for item in each.items}
+    return {"": body}
+
+
+def _texts(reading: _Reading, body: Block, keys: Sequence[str]) -> list[str]:
+    return [text for key in keys for text in reading.texts(body.get(key))]
+
+
+INSTANCES = 500
+"""Instances of one resource that are looked at one by one."""
 
 
 def _held_by(reading: _Reading, key: Resource) -> str:
@@ -633,6 +658,8 @@ _KEYS = {
 _MEMBERS = {
     "aws_iam_group_membership": ("users", "group"),
     "aws_iam_user_group_membership": ("groups", "user"),
+    "fastly_user": ("login", "role"),
+    "datadog_team_membership": ("team_id", "user_id"),
     "aws_ssoadmin_account_assignment": ("principal_id", "target_id", "permission_set_arn"),
     "azuread_group_member": ("group_object_id", "member_object_id"),
     "azuread_directory_role_assignment": ("role_id", "principal_object_id"),
