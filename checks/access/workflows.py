@@ -17,7 +17,7 @@ from typing import Any
 from checks.detectors.base import not_analysed
 from checks.model import Change, Effect, FileChange, Unreadable
 from checks.places import Place, place_of
-from checks.readers.expression import condition, expressions
+from checks.readers.expression import condition, expressions, split, wrapped
 from checks.readers.workflow import Both, Job, Permissions, Step, Workflow, is_action, is_workflow, pairs, workflow
 
 NONE, READ, WRITE = 0, 1, 2
@@ -257,43 +257,17 @@ def never_from_a_pull(text: str) -> bool:
 
 def _shut(text: str, depth: int) -> bool:
     text = text.strip()
-    while text.startswith("(") and text.endswith(")") and _level(text[1:-1]):
+    while wrapped(text):
         text = text[1:-1].strip()
     if depth > 8:
         return False
-    alternatives = _split(text, "||")
+    alternatives = split(text, "||")
     if len(alternatives) > 1:
         return all(_shut(part, depth + 1) for part in alternatives)
-    parts = _split(text, "&&")
+    parts = split(text, "&&")
     if len(parts) > 1:
         return any(_shut(part, depth + 1) for part in parts)
     return bool(_NOT_FROM_A_PULL.fullmatch(text))
-
-
-def _level(text: str) -> bool:
-    """Whether no bracket closes before it opens."""
-    depth = 0
-    for char in re.sub(r"'[^']*'", "", text):
-        depth += (char == "(") - (char == ")")
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def _split(text: str, sign: str) -> list[str]:
-    """The parts of a condition between the top-level `||` or `&&`."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for at, char in enumerate(text):
-        if char == "'":
-            quoted = not quoted
-        elif not quoted and char in "([":
-            depth += 1
-        elif not quoted and char in ")]":
-            depth -= 1
-        elif not quoted and depth == 0 and text.startswith(sign, at):
-            parts.append(text[start:at])
-            start = at + len(sign)
-    return [*parts, text[start:]]
 
 
 def both_sides(change: Change, files: Sequence[FileChange]) -> tuple[tuple[Both, ...], tuple[Effect, ...]]:

@@ -67,43 +67,37 @@ def expression(source: str, line: int = 0) -> Expression:
 
 def conjuncts(text: str) -> tuple[str, ...]:
     """The parts of a condition joined by `&&` at its top level, each with normalised space: all must hold."""
-    source = _BRACES.sub(lambda match: match.group(1), text)
-    parts: list[str] = []
-    depth, start, at = 0, 0, 0
-    quoted = False
-    while at < len(source):
-        char = source[at]
+    source = " ".join(_BRACES.sub(lambda match: match.group(1), text).split())
+    parts = [part.strip() for part in split(source, "&&")]
+    if len(parts) == 1 or len(split(source, "||")) > 1:
+        return (source,)
+    return tuple(inner for part in parts for inner in (conjuncts(part[1:-1]) if wrapped(part) else (part,)))
+
+
+def split(text: str, sign: str) -> list[str]:
+    """The parts of a condition between the `&&` or `||` of its top level, as they stand."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for at, char in enumerate(text):
         if char == "'":
             quoted = not quoted
         elif not quoted and char in "([":
             depth += 1
         elif not quoted and char in ")]":
             depth -= 1
-        elif not quoted and depth == 0 and source.startswith("||", at):
-            return (" ".join(source.split()),)
-        elif not quoted and depth == 0 and source.startswith("&&", at):
-            parts.append(source[start:at])
-            start = at = at + 2
-            continue
-        at += 1
-    parts.append(source[start:])
-    out: list[str] = []
-    for part in parts:
-        part = " ".join(part.split())
-        if len(parts) > 1 and part.startswith("(") and part.endswith(")"):
-            out.extend(conjuncts(part[1:-1]) if _wrapped(part) else (part,))
-        else:
-            out.append(part)
-    return tuple(out)
+        elif not quoted and depth == 0 and text.startswith(sign, at):
+            parts.append(text[start:at])
+            start = at + len(sign)
+    return [*parts, text[start:]]
 
 
-def _wrapped(part: str) -> bool:
+def wrapped(text: str) -> bool:
+    """Whether one pair of brackets goes around the whole of a condition."""
     depth = 0
-    for at, char in enumerate(part):
+    for char in re.sub(r"'[^']*'", "", text[1:-1]):
         depth += (char == "(") - (char == ")")
-        if depth == 0:
-            return at == len(part) - 1
-    return False
+        if depth < 0:
+            return False
+    return depth == 0 and text.startswith("(") and text.endswith(")")
 
 
 Value = str | bool | float | None
