@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import cast
 
 from bot.mirror.runner import GitError, GitLimit, Watchdog, collect, end, is_oid, start, version
+from checks.kept import Kept
 from checks.model import Commit, Entry, Identity, Unreadable
-from checks.reach.cache import Kept
 
 COMMANDS_SINCE = (2, 36)
 """The git that first took several kinds of questions in one `cat-file`; older ones get a process for each kind."""

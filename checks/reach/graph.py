@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.kept import Kept
 from checks.model import Entry, Tree, Unreadable
 from checks.places import Place, place_of
-from checks.reach.cache import Cache, Kept
+from checks.reach.cache import Cache
 from checks.reach.edges import EXTRACTORS, reading, reading_versions
 from checks.reach.edges.base import Extractor, View, folder_of
 

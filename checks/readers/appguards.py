@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from checks.kept import by_content
 from checks.readers import syntax
-from checks.readers.kept import by_content
 from checks.readers.syntax import language_of, line, text
 
 if TYPE_CHECKING:
