@@ -51,7 +51,7 @@ from checks.places import Place, place_of
 from checks.readers import text_of
 from checks.readers.documents import Node
 from checks.readers.hcl import Block, Expression, scalar
-from checks.readers.terraform import Configuration, Resource, configuration
+from checks.readers.terraform import Configuration, Resource, configuration, keyed
 from checks.readers.terraform_facts import one_spelling
 
 LOW, MODERATE, HIGH, CRITICAL = Severity.LOW, Severity.MODERATE, Severity.HIGH, Severity.CRITICAL
@@ -68,6 +68,9 @@ KEY = _rule("key-created", HIGH, "A long-lived key or password is created")
 MEMBER = _rule("member-added", MODERATE, "Someone is added to a group or assigned to an account")
 ROLE = _rule("role-granted", MODERATE, "A role of Google Cloud or Azure is newly granted, or on more")
 CUSTOM = _rule("role-widened", MODERATE, "A custom role or vault policy allows more")
+
+INSTANCES = 500
+"""Instances of one resource that are looked at one by one."""
 
 
 @dataclass(slots=True)
@@ -596,22 +599,22 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
             )
         elif resource.type in _MEMBERS:
             keys = _MEMBERS[resource.type]
-            was = _instances(old, before) if before is not None else {}
-            new_rows = [
+            was = _instance_texts(old, before, keys) if before is not None else {}
+            added = [
                 (name, text)
-                for name, one in _instances(new, resource).items()
-                for text in _texts(new, one, keys)
-                if name not in was or text not in _texts(old, was[name], keys)
+                for name, held in _instance_texts(new, resource, keys).items()
+                for text in held
+                if text not in was.get(name, ())
             ]
-            added = [text for _, text in new_rows]
+            texts = {text for _, text in added}
             twin = before is None and any(
                 other.type == resource.type
                 and other.address not in new.configuration.resources
-                and {t for k in keys for t in old.texts(old.configuration.body(other).get(k))} >= set(added)
+                and {t for k in keys for t in old.texts(old.configuration.body(other).get(k))} >= texts
                 for other in old.configuration.resources.values()
             )
             if added and not twin:
-                rows = dict.fromkeys(f"{name}: {_plain(text)}" if name and name != text else _plain(text) for name, text in new_rows)
+                rows = dict.fromkeys(f"{name}: {_plain(text)}" if name and name != text else _plain(text) for name, text in added)
                 shown = ", ".join(list(rows)[:4])
                 yield MEMBER.effect(
                     subject=address,
@@ -622,23 +625,16 @@ def _new_things(old: _Reading, new: _Reading) -> Iterator[Effect]:
                 )
 
 
-def _instances(reading: _Reading, resource: Resource) -> dict[str, Block]:
-    """The bodies of a resource's instances by their keys, where its `for_each` is written out; else the one body under no key."""
+def _instance_texts(reading: _Reading, resource: Resource, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What stands under `keys` in each instance, by its key, where the `for_each` is written out; else what stands in the one body, under no key."""
     body = reading.configuration.body(resource)
     each = body.get("for_each")
-    if each is not None and each.kind == "map" and len(each.pairs) <= INSTANCES and all(key.kind == "literal" for key, _ in each.pairs):
-        return {key.key: reading.configuration.instance(resource, key.key, value) for key, value in each.pairs}
-    if each is not None and each.kind == "list" and len(each.items) <= INSTANCES and all(item.kind == "literal" for item in each.items):
-        return {item.key: reading.configuration.instance(resource, item.key, item) for item in each.items}
-    return {"": body}
-
-
-def _texts(reading: _Reading, body: Block, keys: Sequence[str]) -> list[str]:
-    return [text for key in keys for text in reading.texts(body.get(key))]
-
-
-INSTANCES = 500
-"""Instances of one resource that are looked at one by one."""
+    values = keyed(each) if each is not None else None
+    if values is None or len(values) > INSTANCES:
+        bodies = {"": body}
+    else:
+        bodies = {key: reading.configuration.instance(resource, key, value) for key, value in values.items()}
+    return {name: tuple(text for key in keys for text in reading.texts(one.get(key))) for name, one in bodies.items()}
 
 
 def _held_by(reading: _Reading, key: Resource) -> str:

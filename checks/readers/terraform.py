@@ -784,11 +784,8 @@ def instances(resource: Resource, body: Block) -> frozenset[str] | int | None:
     """The keys of `for_each`, the number of `count`, 1 for a single instance; None where text alone does not say."""
     each = body.get("for_each")
     if each is not None:
-        if each.kind == "map" and all(key.kind == "literal" for key, _ in each.pairs):
-            return frozenset(key.key for key, _ in each.pairs)
-        if each.kind == "list" and all(item.kind == "literal" for item in each.items):
-            return frozenset(item.key for item in each.items)
-        return None
+        found = keyed(each)
+        return None if found is None else frozenset(found)
     count = body.get("count")
     if count is None:
         return 1
@@ -798,6 +795,14 @@ def instances(resource: Resource, body: Block) -> frozenset[str] | int | None:
         except ValueError:
             return None
     return None
+
+
+def keyed(each: Expression) -> dict[str, Expression] | None:
+    """The values of a `for_each` by the keys of its instances; None where the keys are not all written out."""
+    pairs = each.pairs if each.kind == "map" else tuple((item, item) for item in each.items) if each.kind == "list" else None
+    if pairs is None or not all(key.kind == "literal" for key, _ in pairs):
+        return None
+    return {key.key: value for key, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)
