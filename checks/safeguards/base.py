@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from checks.evidence import ArtifactFact, CheckFact, Evidence
@@ -66,6 +66,13 @@ def unknown(source: str) -> Proof:
 def offline(evidence: Evidence) -> Proof | None:
     """The answer of every safeguard that needs GitHub when there is none."""
     return None if evidence.connected else unknown("needs GitHub, and this review ran without it")
+
+
+def of_artifacts(name: str | None, proofs: Sequence[Proof]) -> Proof:
+    """What the artifacts of one name say together: of several, each must say yes."""
+    if not proofs:
+        return missing(f"no artifact `{name}` of a finished run for this head")
+    return next((proof for proof in proofs if proof.status is not Status.MET), proofs[0])
 
 
 TRUSTED_EVENTS = frozenset({"pull_request", "push", "merge_group", "workflow_dispatch", "schedule"})

@@ -24,10 +24,10 @@ from __future__ import annotations
 import re
 
 from checks.evidence import ArtifactFact, Evidence
-from checks.model import Assessment, Effect, Hazard, Proof, Status, Unreadable
+from checks.model import Assessment, Effect, Hazard, Proof, Unreadable
 from checks.policy import Policy
 from checks.readers.documents import plain_json
-from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, plain, refused
+from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, of_artifacts, offline, plain, refused
 
 SCHEMA = "interlock/round-trip/1"
 """`start`, `up`, `down` and `again`: the schema's SHA-256 before, after up, after down and after up again."""
@@ -46,9 +46,7 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
             if artifact.name == source.artifact:
                 why = refused(artifact, source, assessment.change.head)
                 proofs.append(failed(f"the round trip is not accepted: {why}", artifact.check.url) if why else _agrees(artifact))
-    if not proofs:
-        return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
-    return next((proof for proof in proofs if proof.status is not Status.MET), proofs[0])
+    return of_artifacts(sources[0].artifact, proofs)
 
 
 def _agrees(artifact: ArtifactFact) -> Proof:

@@ -21,9 +21,9 @@ That the tests assert the right thing.
 from __future__ import annotations
 
 from checks.evidence import ArtifactFact, CoverageFact, Evidence
-from checks.model import Assessment, Effect, Hazard, Proof, Status
+from checks.model import Assessment, Effect, Hazard, Proof
 from checks.policy import Policy, Source
-from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, offline, refused
+from checks.safeguards.base import ACTIONS, Safeguard, failed, from_checks, met, missing, of_artifacts, offline, refused
 
 
 def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, policy: Policy) -> Proof:
@@ -33,9 +33,7 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
     if (answer := offline(evidence)) is not None:
         return answer
     proofs = [_reached(source, fact, assessment.change.head) for source in sources for fact in evidence.coverage]
-    if not proofs:
-        return missing(f"no artifact `{sources[0].artifact}` of a finished run for this head")
-    return next((proof for proof in proofs if proof.status is not Status.MET), proofs[0])
+    return of_artifacts(sources[0].artifact, proofs)
 
 
 def _reached(source: Source, fact: CoverageFact, head: str) -> Proof:
