@@ -253,9 +253,8 @@ class SqlStore(ABC):
             db.execute("update records set repository = ? where repository = ?", (new, old))
             for room in ROOMS:
                 here = f"{room}/{old}"
-                for row in db.execute(
-                    "select name, value from facts where name = ? or substr(name, 1, ?) = ?", (here, len(here) + 1, here + "/")
-                ).fetchall():
+                below = (here, here + "/", here + "/" + LAST)
+                for row in db.execute(f"select name, value from facts where name = ? or ({self.between})", below).fetchall():  # noqa: S608 - ours
                     name = f"{room}/{new}" + row["name"].removeprefix(here)
                     db.execute("delete from facts where name = ?", (row["name"],))
                     db.execute("insert into facts values (?, ?) on conflict (name) do nothing", (name, row["value"]))
