@@ -44,7 +44,7 @@ NAMED = 3
 def begin(work: Work, tools: Tools) -> None:
     """Have the past of a repository replayed, unless that was begun before."""
     if tools.past and not kept.begun(tools.store, work.repository):
-        tools.store.mark(Mark(f"{work.repository}/past", work.repository, work.installation, "past"))
+        tools.store.mark(_to_replay(work.repository, work.installation))
 
 
 def begin_next(installation: int, tools: Tools, if_idle: bool = False) -> None:
@@ -61,10 +61,14 @@ def begin_next(installation: int, tools: Tools, if_idle: bool = False) -> None:
     for one, known in sorted(reached.items(), key=lambda item: str(item[1]["pushed"]), reverse=True):
         if not known.get("archived") and one not in state["begun"] and not kept.begun(store, known["name"]):
             store.remember(key, {"begun": [*(begun for begun in state["begun"] if begun in reached), one], "at": tools.clock()})
-            store.mark(Mark(f"{known['name']}/past", known["name"], installation, "past"))
+            store.mark(_to_replay(known["name"], installation))
             return
     if state["begun"]:
         store.remember(key, {**state, "at": 0.0})
+
+
+def _to_replay(repository: str, installation: int, delay: float = 0.0) -> Mark:
+    return Mark(f"{repository}/past", repository, installation, "past", delay=delay)
 
 
 def begin_proposed(work: Work, tools: Tools, number: int, head: str) -> None:
@@ -111,7 +115,7 @@ async def _slice(work: Work, tools: Tools) -> bool:
     tools.store.check(work)
     await asyncio.to_thread(kept.add, tools.store, work.repository, policy.digest, rows, len(left) <= TOGETHER)
     if len(left) > TOGETHER:
-        tools.store.mark(Mark(work.key, work.repository, work.installation, "past", delay=PAUSE))
+        tools.store.mark(_to_replay(work.repository, work.installation, PAUSE))
     return len(left) <= TOGETHER
 
 
