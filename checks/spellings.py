@@ -34,14 +34,20 @@ class Word:
     """A name in all its spellings."""
 
     forms: tuple[bytes, ...]
-    """In small letters."""
+    """In small letters, the longest first."""
+    either: bytes
+    """The forms as alternatives of a pattern."""
     pattern: re.Pattern[bytes]
+    """It as a whole word."""
+
+    def possible(self, small: bytes) -> bool:
+        """Whether a text in small letters has one of the forms anywhere: most have none, which a plain search says many times faster."""
+        return any(form in small for form in self.forms)
 
     def within(self, content: bytes) -> bool:
         """Whether a content names it as a whole word, whatever the case of its letters."""
         small = content.lower()
-        # Most contents have none of the forms anywhere, which a plain search says many times faster.
-        return any(form in small for form in self.forms) and self.pattern.search(small) is not None
+        return self.possible(small) and self.pattern.search(small) is not None
 
 
 @lru_cache(maxsize=64)
@@ -53,9 +59,9 @@ def spellings(name: str, table: bool) -> Word:
         last = parts[-1]
         single = last[:-3] + "y" if last.endswith("ies") else last[:-2] if last.endswith(("sses", "xes")) else last.removesuffix("s")
         forms |= {"".join((*parts[:-1], single)), "_".join((*parts[:-1], single))}
-    small = {form.encode("utf-8", "surrogateescape").lower() for form in forms if form}
-    words = b"|".join(re.escape(form) for form in sorted(small, key=len, reverse=True))
-    return Word(tuple(small), re.compile(rb"(?<![a-z0-9_])(?:" + words + rb")(?![a-z0-9_])"))
+    small = sorted({form.encode("utf-8", "surrogateescape").lower() for form in forms if form}, key=lambda form: (-len(form), form))
+    either = b"|".join(re.escape(form) for form in small)
+    return Word(tuple(small), either, re.compile(rb"(?<![a-z0-9_])(?:" + either + rb")(?![a-z0-9_])"))
 
 
 def reads_names(path: str) -> bool:

@@ -118,7 +118,7 @@ def _reader(path: str, content: bytes, wanted: Sequence[_Wanted]) -> Reader | No
     small = content.lower()
     for one in wanted:
         word = spellings(one.column or one.table, table=one.column is None)
-        if any(form in small for form in word.forms):
+        if word.possible(small):
             line = _column_line(small, one.table, one.column) if one.column else _table_line(small, one.table)
             if line is not None:
                 return Reader(one.effect, f"column {one.table}.{one.column}" if one.column else f"table {one.table}", path, line)
@@ -136,7 +136,8 @@ def _table_line(small: bytes, table: str) -> int | None:
 
 def _column_line(small: bytes, table: str, column: str) -> int | None:
     """The first line that names a column of this table."""
-    word, access = spellings(column, table=False), _access(spellings(column, table=False))
+    word = spellings(column, table=False)
+    access = _access(word)
     common = column.lower() in _COMMON or len(column) < 4 or _OFTEN.search(column) is not None
     near = [line for line, _ in _mentions(small, spellings(table, table=True))]
     for line, text in _mentions(small, word):
@@ -170,14 +171,14 @@ def _mentions(small: bytes, word: Word) -> Iterator[tuple[int, bytes]]:
 @lru_cache(maxsize=128)
 def _access(word: Word) -> re.Pattern[bytes]:
     """As an attribute, a quoted or symbolic key, a keyword or a field."""
-    forms = _forms(word)
+    forms = word.either
     return re.compile(rb"(?:[.\"'`:@]|->)(?:" + forms + rb")(?![a-z0-9_])|(?<![a-z0-9_])(?:" + forms + rb")[\"'`]?\s*(?:=(?!=)|:|\?:)")
 
 
 @lru_cache(maxsize=128)
 def _as_table(word: Word) -> re.Pattern[bytes]:
     """A one-word table as SQL, an object mapper's declaration, or a model's class names it."""
-    forms = _forms(word)
+    forms = word.either
     sql = rb"[\"`\[]?(?:\w+[\"`\]]?\.[\"`\[]?)?(?:" + forms + rb")(?![a-z0-9_])"
     return re.compile(
         rb"(?:\bselect\b[^;]{1,1500}?\bfrom|\binsert\s+into|\bdelete\s+from|\btruncate(?:\s+table)?|\balter\s+table)\s+" + sql
@@ -190,7 +191,3 @@ def _as_table(word: Word) -> re.Pattern[bytes]:
         + rb"|\bprisma\.(?:" + forms + rb")\.|^[ \t]*(?:class|model)\s+(?:" + forms + rb")\s*(?:\(.*\b(?:model|base)\)|<\s*\w*record\b|\{\s*$)",
         re.MULTILINE,
     )  # fmt: skip
-
-
-def _forms(word: Word) -> bytes:
-    return b"|".join(re.escape(form) for form in sorted(word.forms, key=len, reverse=True))
