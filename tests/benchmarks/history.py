@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from bot.backtest.run import replay
+from tests.benchmarks.review import computing
 
 
 def main() -> None:
@@ -27,9 +28,9 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for repository in options.repositories:
         with tempfile.TemporaryDirectory() as cache:
-            before = _computing()
+            before = computing()
             first = replay(repository, options.last, cache=Path(cache))
-            computed = _computing() - before
+            computed = computing() - before
             start = time.perf_counter()
             again = replay(repository, options.last, cache=Path(cache))
             seconds = time.perf_counter() - start
@@ -41,10 +42,6 @@ def main() -> None:
             f"| {first.git_seconds / computed:.0%} | {peak} | {seconds:.1f} |",
             flush=True,
         )
-
-
-def _computing() -> float:
-    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 
 
 if __name__ == "__main__":

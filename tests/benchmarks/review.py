@@ -80,13 +80,14 @@ def measure(git_dir: Path, base: str, head: str, name: str) -> Row:
     start = time.perf_counter()
     review()
     cold, read, processes = time.perf_counter() - start, found[2], _started() - processes
-    used = _computing()
+    used = computing()
     took = timed(review)
-    cpu = (_computing() - used) / (ROUNDS + 1)
+    cpu = (computing() - used) / (ROUNDS + 1)
     return Row(name, found[0], took, timed(diff), found[1], cold, cpu, read, processes)
 
 
-def _computing() -> float:
+def computing() -> float:
+    """Seconds of processor that this process and its ended children used."""
     return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 
 

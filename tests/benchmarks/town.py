@@ -26,6 +26,7 @@ class Town:
         self.servers: list[subprocess.Popen[bytes]] = []
         self.installation: Any = None
         self.pulls: list[tuple[Repo, Any, str]] = []
+        self.repositories = 0
 
     def serve(self, workers: int, **more: str) -> subprocess.Popen[bytes]:
         """`interlock serve`, once its door is open; `more` are further settings."""
@@ -52,6 +53,7 @@ class Town:
     def build(self, repositories: int, pulls: int) -> None:
         """So many repositories, each with so many open pull requests that destroy a database."""
         made = []
+        self.repositories = repositories
         for number in range(repositories):
             repo = self.github.repository("acme", f"r{number}", roles={"robin": "write"})
             repo.commit("main", FILES, "Start", author="robin")
@@ -62,6 +64,12 @@ class Town:
                 head = repo.commit(f"w{one}", {"infra/prod/main.tf": TOPIC, "n.txt": str(one)}, "Change", author="robin", start="main")
                 self.pulls.append((repo, repo.open_pull(f"w{one}", "main", "Change", "", "robin"), head))
         self.github.settle()
+
+    def push(self, number: int) -> tuple[Repo, Any, str]:
+        """One more commit on the branch of a pull request; the pull request as it is then."""
+        repo, made, head = self.pulls[number]
+        self.pulls[number] = (repo, made, repo.commit(f"w{number // self.repositories}", {"n.txt": head}, "One more", author="robin"))
+        return self.pulls[number]
 
     def judged(self) -> int:
         """How many pull requests have a verdict."""
