@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bot.store import Delivery, Store
 
@@ -27,7 +27,7 @@ class Inbox:
 
     def __init__(self, store: Store, stored: Callable[[], None]) -> None:
         self._store, self._stored = store, stored
-        self._waiting: list[tuple[Delivery, asyncio.Future[None], asyncio.AbstractEventLoop]] = []
+        self._waiting: list[tuple[Delivery, asyncio.Future[None]]] = []
         self._wake = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._write, name="inbox", daemon=True)
@@ -35,14 +35,19 @@ class Inbox:
 
     async def put(self, delivery: Delivery) -> None:
         """Store one delivery durably. Raises `InboxFull`, `TimeoutError` (it may still be stored), or what the database raised."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        stored = self.hand(delivery)
+        async with asyncio.timeout(PATIENCE):
+            await stored
+
+    def hand(self, delivery: Delivery) -> asyncio.Future[None]:
+        """Have one delivery stored; what is returned is done when it is on disk, or failed as the database did. Raises `InboxFull`."""
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._wake:
             if len(self._waiting) >= FULL or self._closed:
                 raise InboxFull
-            self._waiting.append((delivery, future, loop))
+            self._waiting.append((delivery, stored))
             self._wake.notify()
-        await asyncio.wait_for(future, PATIENCE)
+        return stored
 
     def close(self) -> None:
         """Store what waits, then stop."""
@@ -63,18 +68,20 @@ class Inbox:
                 group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
             error: BaseException | None = None
             try:
-                self._store.put_deliveries([delivery for delivery, _, _ in group])
+                self._store.put_deliveries([delivery for delivery, _ in group])
             except Exception as failure:  # noqa: BLE001 - whoever waits is told, whatever it is
                 error = failure
-            for _, future, loop in group:
-                loop.call_soon_threadsafe(_settle, future, error)
-            if error is None and group:
-                group[0][2].call_soon_threadsafe(self._stored)
+            if group:
+                # Whoever waits is told by one call for the whole group: each call wakes the loop.
+                group[0][1].get_loop().call_soon_threadsafe(self._settle, [stored for _, stored in group], error)
 
-
-def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
-    if not future.done():
+    def _settle(self, waiting: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:
+        for stored in waiting:
+            if stored.done():
+                continue
+            if error is None:
+                stored.set_result(None)
+            else:
+                stored.set_exception(error)
         if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+            self._stored()

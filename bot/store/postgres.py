@@ -65,11 +65,6 @@ class _Session:
     def execute(self, query: str, values: Sequence[Any] = ()) -> Cursor:
         return self._db.execute(query.replace("?", "%s").encode(), values)
 
-    def many(self, query: str, rows: Sequence[Sequence[Any]]) -> int:
-        with self._db.cursor() as cursor:
-            cursor.executemany(query.replace("?", "%s").encode(), rows)
-            return max(0, cursor.rowcount)
-
 
 def _aside(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end in a thread of its own: whoever opens a database may have a loop already."""

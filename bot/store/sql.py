@@ -19,6 +19,8 @@ from bot.store.polling import Polling
 
 LAST = chr(0x10FFFF)
 """Sorts behind every character of a name."""
+TOGETHER = 200
+"""Rows in one statement: SQLite takes 999 values in its oldest builds (sqlite.org/limits.html)."""
 
 Row = Any
 """A row, read by the names of its columns."""
@@ -44,7 +46,6 @@ class Session(Protocol):
     """One transaction."""
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> Cursor: ...
-    def many(self, query: str, rows: Sequence[Sequence[Any]]) -> int: ...
 
 
 class SqlStore(ABC):
@@ -79,11 +80,16 @@ class SqlStore(ABC):
         """In this transaction, work of a key became ready, or will be after `delay` seconds."""
 
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> int:
+        rows = sorted(deliveries, key=lambda one: one.guid)
+        new = 0
         with self._transaction() as db:
-            new = db.many(
-                "insert into deliveries (guid, event, body, received) values (?, ?, ?, ?) on conflict (guid) do nothing",
-                [(one.guid, one.event, one.body, one.received) for one in sorted(deliveries, key=lambda one: one.guid)],
-            )
+            for at in range(0, len(rows), TOGETHER):
+                part = rows[at : at + TOGETHER]
+                # One statement for many rows: a thread that stores lets the others run, and waits for its turn again, once and not once a row.
+                holes = ", ".join(["(?, ?, ?, ?)"] * len(part))
+                values = [value for one in part for value in (one.guid, one.event, one.body, one.received)]
+                query = f"insert into deliveries (guid, event, body, received) values {holes} on conflict (guid) do nothing"  # noqa: S608 - ours
+                new += db.execute(query, values).rowcount
             if new:
                 self._announce_deliveries(db)
             return new

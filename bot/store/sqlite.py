@@ -58,11 +58,6 @@ class _Session:
     def execute(self, query: str, values: Sequence[Any] = ()) -> Cursor:
         return self._db.execute(query, values)
 
-    def many(self, query: str, rows: Sequence[Sequence[Any]]) -> int:
-        before = self._db.total_changes
-        self._db.executemany(query, rows)
-        return self._db.total_changes - before
-
 
 class SqliteStore(SqlStore):
     """A file. Safe to use from several threads and processes of one machine."""
