@@ -62,6 +62,10 @@ class App:
         else:
             await self._pages(scope, receive, send)
 
+    def webhook(self) -> Webhook:
+        """What takes deliveries at the moment."""
+        return self._webhook
+
     def _routes(self) -> list[Route]:
         return [Route("/healthz", self._alive), Route("/livez", self._alive), Route("/readyz", self._ready), *self.site.routes()]
 
@@ -198,7 +202,7 @@ def serve(settings: Settings, host: str, port: int, looks: bool = True) -> None:
     """Run the server until it is told to stop; without `looks`, its door and its pages only."""
     import uvicorn
 
-    from bot.protocol import Guarded
+    from bot.door import door
 
     logs.configure(settings.log)
     app = App(settings, looks)
@@ -218,5 +222,5 @@ def serve(settings: Settings, host: str, port: int, looks: bool = True) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DOOR,
-            http=Guarded,
+            http=door(app.webhook),
         )

@@ -29,7 +29,7 @@ class Guarded(HttpToolsProtocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+        if self._timer is None and self._at_head():
             self._await_head()
         super().data_received(data)
 
@@ -40,6 +40,10 @@ class Guarded(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
         super().connection_lost(exc)
+
+    def _at_head(self) -> bool:
+        """Whether what comes in next belongs to the head of a request."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _await_head(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._drop)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.client
 import json
+import select
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +19,7 @@ import pytest
 
 from bot.demo.running import Running
 from bot.settings import Credentials, Settings, read_settings
+from bot.store import Delivery
 from bot.triggers import read, triggers
 from bot.webhook import BODY
 from tests.octokit import Example
@@ -129,6 +134,133 @@ def test_a_body_without_a_length_is_refused(door: Running) -> None:
         )
         assert raw.recv(100).startswith(b"HTTP/1.1 411")
     assert stored(door) == 0
+
+
+def connected(door: Running) -> socket.socket:
+    return socket.create_connection((urlsplit(door.url).hostname, urlsplit(door.url).port), 10)
+
+
+def request(guid: str, body: bytes, *more: str, length: int | None = None) -> bytes:
+    """A delivery as it goes over the wire."""
+    lines = [
+        "POST /webhook HTTP/1.1", "Host: x", f"Content-Length: {len(body) if length is None else length}",
+        "X-GitHub-Event: ping", f"X-GitHub-Delivery: {guid}", f"X-Hub-Signature-256: {sign(body)}", *more,
+    ]  # fmt: skip
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def answered(raw: socket.socket) -> bytes:
+    """One answer, whole."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        piece = raw.recv(4096)
+        assert piece, f"the connection ended after {got!r}"
+        got += piece
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")).split(b":")[1])
+    while len(body) < length:
+        body += raw.recv(4096)
+    return head
+
+
+def test_one_connection_carries_many_deliveries(door: Running) -> None:
+    """A connection stays open: deliveries, a question for the health page and a refusal follow one another on it."""
+    with connected(door) as raw:
+        for step in (
+            request("d-1", b"{}"),
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+            request("d-2", b""),
+            request("d 3", b"{}"),
+            request("d-4", b"[]"),
+        ):
+            raw.sendall(step)
+            status = answered(raw).split(b" ")[1]
+            assert status == (b"200" if b"healthz" in step else b"400" if b"d 3" in step else b"202")
+    assert stored(door) == 3
+
+
+@pytest.mark.parametrize("size", [30_000, 3 << 20])
+def test_a_body_may_come_in_pieces(door: Running, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent bit by bit is taken as a whole, also when that takes longer than a head may."""
+    monkeypatch.setattr("bot.protocol.HEAD_SECONDS", 0.3)
+    message = request("d-1", json.dumps({"filler": "x" * size}).encode())
+    with connected(door) as raw:
+        for at in (0, len(message) - 9000, len(message) - 4000, len(message) - 1):
+            end = {0: len(message) - 9000, len(message) - 9000: len(message) - 4000, len(message) - 4000: len(message) - 1}.get(at)
+            raw.sendall(message[at:end])
+            # The silence is what is tried here.
+            assert select.select([raw], [], [], 0.3 if end else 10)[0] == ([] if end else [raw])
+        assert answered(raw).startswith(b"HTTP/1.1 202")
+    assert stored(door) == 1
+
+
+@pytest.mark.parametrize("size", [30_000, 3 << 20])
+def test_a_body_that_does_not_end_is_let_go(door: Running, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery whose body stops gets 408 and the end of its connection; nothing is stored."""
+    monkeypatch.setattr("bot.webhook.SECONDS", 0.3)
+    with connected(door) as raw:
+        raw.sendall(request("d-1", b"{", length=size))
+        assert answered(raw).startswith(b"HTTP/1.1 408")
+        assert raw.recv(100) == b""
+    assert stored(door) == 0
+
+
+def test_a_second_delivery_before_the_first_is_answered_is_not_taken(door: Running) -> None:
+    """Two at once on one connection end it, and no answer says that the second was stored; alone it is."""
+    with connected(door) as raw:
+        raw.sendall(request("d-1", b"{}") + request("d-2", b"{}"))
+        with contextlib.suppress(ConnectionError):
+            assert raw.recv(4096) == b""
+    with connected(door) as raw:
+        raw.sendall(request("d-2", b"{}"))
+        assert answered(raw).startswith(b"HTTP/1.1 202")
+
+
+def test_a_delivery_under_way_is_answered_before_the_server_stops(door: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is told to stop while a delivery is written to disk still says that it was stored, then ends the connection."""
+    writing, go_on, store = threading.Event(), threading.Event(), door.app.store.put_deliveries
+
+    def slowly(deliveries: Sequence[Delivery]) -> int:
+        writing.set()
+        assert go_on.wait(20)
+        return store(deliveries)
+
+    monkeypatch.setattr(door.app.store, "put_deliveries", slowly)
+    with connected(door) as raw:
+        raw.sendall(request("d-1", b"{}"))
+        assert writing.wait(20)
+        stopping = threading.Thread(target=door.stop)
+        stopping.start()
+        until = time.monotonic() + 20
+        while not door._server.should_exit and time.monotonic() < until:
+            stopping.join(0.01)
+        with pytest.raises(OSError):  # the door is closed to others
+            for _ in range(200):
+                connected(door).close()
+                stopping.join(0.05)
+        go_on.set()
+        assert answered(raw).startswith(b"HTTP/1.1 202")
+        assert raw.recv(100) == b""
+        stopping.join(30)
+        assert not stopping.is_alive()
+
+
+def test_a_client_that_leaves_is_no_fault(door: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that hangs up before its answer leaves the server as it was; its delivery is stored all the same."""
+    writing, go_on, store = threading.Event(), threading.Event(), door.app.store.put_deliveries
+
+    def slowly(deliveries: Sequence[Delivery]) -> int:
+        writing.set()
+        assert go_on.wait(20)
+        return store(deliveries)
+
+    monkeypatch.setattr(door.app.store, "put_deliveries", slowly)
+    with connected(door) as raw:
+        raw.sendall(request("d-1", b"{}"))
+        assert writing.wait(20)
+    go_on.set()
+    assert send(door, b"{}", X_GitHub_Delivery="d-2")[0] == 202
+    assert stored(door) == 2
 
 
 @pytest.mark.parametrize("header", ["X_GitHub_Event", "X_GitHub_Delivery"])

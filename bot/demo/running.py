@@ -16,7 +16,7 @@ class Running:
     def __init__(self, settings: Settings, port: int = 0, looks: bool = True) -> None:
         import uvicorn
 
-        from bot.protocol import Guarded
+        from bot.door import door
 
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -24,7 +24,7 @@ class Running:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.app = App(settings, looks)
         config = uvicorn.Config(
-            self.app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, http=Guarded
+            self.app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5, http=door(self.app.webhook)
         )
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
