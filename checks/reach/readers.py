@@ -25,6 +25,8 @@ READERS = 200
 """Readers that are kept."""
 MENTIONS = 300
 """Mentions of one name that are looked at in one file."""
+STATEMENT = 1_800
+"""Bytes before a table's name in which its statement begins."""
 NEAR, BESIDE = 8, 2
 """Lines between a name and its table: where it may stand bare, and where it is one of the common names."""
 
@@ -130,8 +132,17 @@ def _table_line(small: bytes, table: str) -> int | None:
     word = spellings(table, table=True)
     if _parts(table) > 1:
         return next((line for line, _ in _mentions(small, word)), None)
-    named = _as_table(word).search(small)
-    return small.count(b"\n", 0, named.end()) + 1 if named else None
+    as_table = _as_table(word)
+    for number, match in enumerate(word.pattern.finditer(small)):
+        if number >= MENTIONS:
+            break
+        # Few mentions stand beside a word that makes them a table's, so few are looked at as a statement.
+        if _BESIDE_TABLE.search(small, max(0, match.start() - 60), match.end() + 60):
+            start = small.rfind(b"\n", 0, max(0, match.start() - STATEMENT)) + 1
+            named = as_table.search(small, start, match.end() + 200)
+            if named:
+                return small.count(b"\n", 0, named.end()) + 1
+    return None
 
 
 def _column_line(small: bytes, table: str, column: str) -> int | None:
@@ -173,6 +184,12 @@ def _access(word: Word) -> re.Pattern[bytes]:
     """As an attribute, a quoted or symbolic key, a keyword or a field."""
     forms = word.either
     return re.compile(rb"(?:[.\"'`:@]|->)(?:" + forms + rb")(?![a-z0-9_])|(?<![a-z0-9_])(?:" + forms + rb")[\"'`]?\s*(?:=(?!=)|:|\?:)")
+
+
+_BESIDE_TABLE = re.compile(
+    rb"from|into|table|join|update|truncate|knex|has_|belongs_to|@@map|select|query|getrepository|get_object_or|prisma|class|model|\.(?:objects|where|find|all|first|exists)|::"
+)
+"""What stands beside a table's name in each form of `_as_table`."""
 
 
 @lru_cache(maxsize=128)
