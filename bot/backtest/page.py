@@ -22,8 +22,8 @@ h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{mar
 .cards b{display:block;font-size:1.5rem}svg.plot{width:100%;height:auto;max-width:44rem}svg.plot text{font:12px system-ui,sans-serif;fill:var(--mute)}
 .bar{fill:var(--bar)}.stop{fill:var(--stop)}table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;padding:.4rem .5rem;border-bottom:1px solid var(--edge);vertical-align:top}
 th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid}th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}
-td.n{text-align:right;font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}td.day{white-space:nowrap}tr.stopped td:first-child{border-left:4px solid var(--stop)}code{font-size:.85em}
-@media(max-width:40rem){thead,table.sort tr,table.sort td{display:block;border:0;padding:.1rem .5rem}table.sort tr{border-bottom:1px solid var(--edge);padding:.5rem 0}td.n{text-align:left}table.sort thead tr{display:flex;flex-wrap:wrap}th{border:0}
+td.n{text-align:right;font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}td.day,td.who{white-space:nowrap}td.change{width:34%}tr.stopped td:first-child{border-left:4px solid var(--stop)}code{font-size:.85em}
+@media(max-width:40rem){td.change{width:auto}thead,table.sort tr,table.sort td{display:block;border:0;padding:.1rem .5rem}table.sort tr{border-bottom:1px solid var(--edge);padding:.5rem 0}td.n{text-align:left}table.sort thead tr{display:flex;flex-wrap:wrap}th{border:0}
 td[data-name]::before{content:attr(data-name) ": ";color:var(--mute)}}
 """
 SCRIPT = """
@@ -150,8 +150,8 @@ def _row(row: Row) -> str:
     cells = (
         ("n", str(row.score), html(str(row.score))),
         ("day", str(row.when), day(row.when)),
-        ("", "", f"<code>{html(row.head[:10])}</code> {html(row.title, 160)}"),
-        ("", "", html(", ".join(row.agents) or row.level)),
+        ("change", "", f"<code>{html(row.head[:10])}</code> {html(row.title, 160)}"),
+        ("who", "", html(", ".join(row.agents) or row.level)),
         ("n", str(row.files), f"{row.files:,}"),
         ("", "", html(", ".join(row.unmet)) or "nothing"),
         ("", "", html(because, 500) or "no harmful effect"),
