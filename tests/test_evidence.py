@@ -26,7 +26,7 @@ from checks.evidence import (
     RequiredCheck,
     StagedRemoval,
 )
-from checks.model import Assessment, Effect, Hazard, Proof, Status
+from checks.model import Assessment, Effect, Hazard, Proof, Status, Unreadable
 from checks.plans import digest_file
 from checks.policy import Policy, Source, read_policy
 from checks.safeguards.migration_reversed import SCHEMA as ROUND_TRIP
@@ -241,12 +241,15 @@ def test_an_environment_protects_only_where_nobody_goes_round_it(rooms: tuple[En
     effect = replace(EFFECT, facts=(("job-environment", "production"),))
     assert proof("environment-protected", Evidence(connected=True, now=NOW, environments=rooms), effect).status is expected
     assert proof("environment-protected", Evidence(connected=True, now=NOW, environments=rooms)).status is MISSING
+    assert proof("environment-protected", replace(OFFLINE, environments=rooms), effect).status is UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
         (BranchRules((RequiredCheck(GATE, APP),), ()), MET),
+        (BranchRules((RequiredCheck(GATE, None), RequiredCheck(GATE, APP)), ()), MET),
+        (BranchRules((RequiredCheck(GATE, APP), RequiredCheck(GATE, None)), ()), MET),
         (BranchRules((RequiredCheck(GATE, None),), ()), FAILED),
         (BranchRules((RequiredCheck(GATE, 8),), ()), FAILED),
         (BranchRules((RequiredCheck(GATE, APP),), ("Team 1 (always)",)), FAILED),
@@ -257,7 +260,7 @@ def test_an_environment_protects_only_where_nobody_goes_round_it(rooms: tuple[En
     ],
 )
 def test_the_gate_is_enforced_only_where_nobody_goes_round_it(rules: BranchRules | None, expected: Status) -> None:
-    """Required, from this App, and nobody may bypass it; what GitHub does not tell is not known."""
+    """Required, by one rule at least from this App, and nobody may bypass it; what GitHub does not tell is not known."""
     assert proof("gate-enforced", Evidence(connected=True, now=NOW, rules=rules, gate_check=GATE, gate_app_id=APP)).status is expected
 
 
@@ -348,10 +351,15 @@ DROP = {**SQL, "db/migrations/2.sql": "ALTER TABLE users DROP COLUMN nick_name;"
         ({"app/user.py": "user.nick_names"}, {"app/user.py": "user.my_nick_name"}, MET),
         ({"docs/user.md": "nick_name"}, {"docs/user.md": "nick_name"}, MET),
         ({"tests/test_user.py": "nick_name"}, {"tests/test_user.py": "nick_name"}, MET),
+        ({"tests/test_user.py": "nick_name"}, {}, MET),
+        ({"app/user.py": "user.nick_name"}, {}, FAILED),
+        ({"app/user.py": "user.nick_name"}, {"app/people.py": "user.nick_name"}, MISSING),
+        ({"app/user.py": "user.nick_name"}, {"tests/test_user.py": "user.nick_name"}, FAILED),
+        ({"app/user.py": "user.nick_name\nuser.nick_name.upper()"}, {"app/user.py": "user.nick_name"}, MISSING),
     ],
 )
 def test_a_column_goes_only_when_nothing_reads_it(before: dict[str, str], after: dict[str, str], expected: Status) -> None:
-    """No source file at head names it, and this change does not take the last reader away itself."""
+    """No source file at head names it, and this change does not take the last reader away itself, nor put it where nothing runs."""
     found = from_change("expand-contract", COLUMN, {**SQL, **before}, {**DROP, **after})
     assert found is not None and found.status is expected
 
@@ -360,6 +368,27 @@ def test_a_repository_too_large_to_search_proves_nothing(monkeypatch: pytest.Mon
     """Over the limit nothing is known."""
     monkeypatch.setattr("checks.spellings.FILES", 2)
     found = from_change("expand-contract", COLUMN, SQL, {**DROP, **{f"app/{n}.py": "x" for n in range(3)}})
+    assert found is not None and found.status is UNKNOWN
+
+
+class Heavy(MemoryTree):
+    """A tree in which one source file is too large to be read."""
+
+    def read(self, path: str) -> bytes | None:
+        if path == "app/large.py":
+            raise Unreadable(path, "it is over the limit")
+        return super().read(path)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_reader_too_large_to_be_read_proves_nothing(stays: bool) -> None:
+    """Whether it read the column is not known, be it that it stays or that this change takes it away."""
+    prove = safeguards.load("expand-contract").from_change
+    assert prove is not None
+    large = {"app/large.py": "x = 1\n"}
+    change = change_of({**SQL, **large}, {**DROP, **({"app/large.py": "x = 2\n"} if stays else {})})
+    before, after = (Heavy({one: tree.read(one) or b"" for one in tree.paths()}) for tree in (change.before, change.after))
+    found = prove(COLUMN, replace(change, before=before, after=after), ())
     assert found is not None and found.status is UNKNOWN
 
 
@@ -563,7 +592,7 @@ def test_no_cell_of_the_table_is_green_but_the_first() -> None:
     from tests.proofs_table import table
 
     found = table()
-    assert set(found) == set(safeguards.NAMES)
+    assert set(found) == set(safeguards.NAMES) and all("met" in cells for cells in found.values())
     wrong = [(name, one, cell) for name, cells in found.items() for one, cell in cells.items() if (cell.status is MET) != (one == "met")]
     assert wrong == [] and sum(map(len, found.values())) >= 100
 
@@ -596,6 +625,8 @@ def test_of_several_records_each_must_say_yes() -> None:
     assert both_ways("plan-verified", Evidence(connected=True, checks=(CHECK,), artifacts=plans)) == {FAILED}
     kept = (ArtifactFact("proof", PLAN_KEPT, CHECK), ArtifactFact("proof", PLAN, CHECK))
     assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=kept)) == {MISSING}
+    among = (kept[0], ArtifactFact("proof", more, CHECK))
+    assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=among)) == {MISSING}
     assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=kept[:1])) == {MET}
     drills = (DRILL, replace(DRILL, conclusion="failure"))
     assert both_ways("restore-proven", Evidence(connected=True, now=NOW, drills=drills)) == {FAILED}
@@ -695,8 +726,10 @@ def test_a_round_trip_is_told_in_digests() -> None:
         proof("migration-reversed", replace(evidence("migration-reversed", CHECK), artifacts=(ArtifactFact("proof", one, CHECK),))).status
         is FAILED
     )
-    bare = ArtifactFact("proof", "[]", CHECK)
-    assert proof("migration-reversed", replace(evidence("migration-reversed", CHECK), artifacts=(bare,))).status is FAILED
+    half = json.dumps({**json.loads(TRIP), "start": "a", "down": "a"})
+    for content in ("[]", "{", half):
+        bare = ArtifactFact("proof", content, CHECK)
+        assert proof("migration-reversed", replace(evidence("migration-reversed", CHECK), artifacts=(bare,))).status is FAILED, content
 
 
 def test_one_of_several_drills_is_enough() -> None:
@@ -747,9 +780,15 @@ def test_an_isolated_effect_has_few_files_beside_it(count: int, expected: Status
 
 
 def test_a_plan_that_keeps_what_was_feared_for_is_proof() -> None:
-    """The two trees alone said it is destroyed; the plan for this head updates it in place."""
+    """The two trees alone said it is destroyed; the plan for this head updates it in place. What else goes is another effect's matter."""
     kept = Evidence(connected=True, checks=(CHECK,), artifacts=(ArtifactFact("proof", PLAN_KEPT, CHECK),))
     assert proof("plan-verified", kept).status is MET
+    rows = [
+        {"address": "aws_db_instance.main", "type": "aws_db_instance", "change": {"actions": ["update"], "before": {}, "after": {}}},
+        {"address": "aws_sqs_queue.jobs", "type": "aws_sqs_queue", "change": {"actions": ["delete"], "before": {}, "after": None}},
+    ]
+    beside = digest_file(json.dumps({"format_version": "1.2", "resource_changes": rows}).encode())
+    assert proof("state-kept", replace(kept, artifacts=(ArtifactFact("proof", beside, CHECK),))).status is MET
 
 
 def test_a_drill_speaks_of_the_store_it_names() -> None:

@@ -6,10 +6,11 @@ The release that is running does not break when the column or table goes.
 
 ## What counts as proof
 No source file at head names the column or table as a whole word, in the spellings that code gives it, and this change does not take the last
-reader away itself: that went in an earlier change, or there never was one. A common word is found somewhere, and then nothing is proven.
+reader away itself, nor move it to where nothing runs: that went in an earlier change, or there never was one. A common word is found somewhere,
+and then nothing is proven.
 
 ## How the proof is authenticated
-It is read from the two trees that merge. Where the repository is too large to be searched, nothing is known.
+It is read from the two trees that merge. Where the repository, or a file of it, is too large to be searched, nothing is known.
 
 ## What turns it green
 Remove the last reader in a pull request of its own, release it, then drop.
@@ -31,27 +32,22 @@ def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) ->
     if not name:
         return missing("it is not known which table or column is meant, so its readers cannot be looked for")
     word = spellings(bare(name), table=effect.fact("column") is None)
-    removed = _removed(change, word)
-    if removed:
-        return failed(f"this change takes away a reader ({removed}) together with what it reads: release that first")
     try:
-        reader = _reader(change.after, word)
+        removed = _removed(change, word)
+        reader = _reader(change.after, word) if removed is None else None
     except Unreadable as unreadable:
         return unknown(f"readers could not be looked for everywhere: {unreadable.why}")
+    if removed is not None:
+        return failed(f"this change takes away a reader ({removed}) together with what it reads: release that first")
     return met(f"no source file names {name}") if reader is None else missing(f"{reader} still names {name}")
 
 
 def _removed(change: Change, word: Word) -> str | None:
-    """A changed file that named it at base and does not at head."""
+    """A changed file that read it at base and does not at head, be it that it moved to where nothing runs. Raises `Unreadable`."""
     for file in change.files:
-        if file.old is None or not reads_names(file.base_path):
-            continue
-        try:
-            gone = b"\n".join(line for _, line in change.lines(file).removed)
-            if word.within(gone) and not word.within(change.head_bytes(file) or b""):
-                return file.base_path
-        except Unreadable:
-            continue
+        read = reads_names(file.base_path) and word.within(change.base_bytes(file) or b"")
+        if read and not (reads_names(file.path) and word.within(change.head_bytes(file) or b"")):
+            return file.base_path
     return None
 
 
