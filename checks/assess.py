@@ -300,12 +300,7 @@ def _verdict(assessment: Assessment, requirements: tuple[Requirement, ...], poli
     """Red while a requirement is not met or the policy is wrong; in observe mode said, not enforced."""
     open_ones = [requirement for requirement in requirements if requirement.proof.status is not Status.MET]
     unmet = tuple(dict.fromkeys((*(["policy"] if assessment.mistakes else []), *(requirement.safeguard for requirement in open_ones))))
-    if (
-        not unmet
-        and not assessment.analysis.complete
-        and assessment.change.files
-        and any(not item.path for item in assessment.analysis.not_analysed)
-    ):
+    if not unmet and assessment.change.files and any(not item.path for item in assessment.analysis.not_analysed):
         unmet = ("analysis",)
     if not unmet:
         harmful = sum(not effect.hazard.harmless for effect in assessment.effects)

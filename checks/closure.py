@@ -48,21 +48,19 @@ def named(tree: Tree, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if entry is not None and entry.is_directory:
         inside = tuple(f"{path}/{name}" for name in ("action.yml", "action.yaml") if tree.entry(f"{path}/{name}") is not None)
         return inside, ()
-    content = tree.read(path) if path.endswith((".yml", ".yaml")) else None
+    content = tree.read(path)
     document = one_yaml(content, path) if content is not None else None
     actions: dict[str, None] = {}
     scripts: dict[str, None] = {}
-    nodes = list(document.walk()) if document is not None else []
-    work = [node.text for where, node in nodes if where and where[-1] == "working-directory" and node.text][:20]
-    for where, node in nodes:
-        if not where or not node.text:
-            continue
-        if where[-1] == "uses" and node.text.startswith(OWN):
-            actions[posixpath.normpath(node.text.partition("@")[0][2:])] = None
-        elif where[-1] == "run":
-            folders = [".", *work, *_folders(node.text)]
-            names = [match[1] for match in (*_PATH.finditer(node.text), *_PLAIN.finditer(node.text))]
-            names += _MAKEFILES if _MAKE.search(node.text) else ()
+    texts = [(where[-1], node.text) for where, node in document.walk() if where and node.text] if document is not None else []
+    work = [text for key, text in texts if key == "working-directory"][:20]
+    for key, text in texts:
+        if key == "uses" and text.startswith(OWN):
+            actions[posixpath.normpath(text.partition("@")[0][2:])] = None
+        elif key == "run":
+            folders = [".", *work, *_folders(text)]
+            names = [match[1] for match in (*_PATH.finditer(text), *_PLAIN.finditer(text))]
+            names += _MAKEFILES if _MAKE.search(text) else ()
             scripts.update(dict.fromkeys(posixpath.normpath(f"{folder}/{name}") for folder in folders for name in names))
     return tuple(actions), tuple(scripts)
 
@@ -74,8 +72,6 @@ def _folders(text: str) -> list[str]:
 
 def unchanged(base: Tree, head: Tree, path: str) -> bool | None:
     """Whether a workflow and all that decides its result are the same in two trees; None where that is not known."""
-    if base.entry(path) is None or base.entry(path) != head.entry(path):
-        return False
     files = closure(base, path)
     if files is None:
         return None

@@ -74,7 +74,7 @@ def _files(tree: Tree, path: str) -> list[str]:
     folder = path.rpartition("/")[0]
     parent = folder.rpartition("/")[0]
     found: dict[str, None] = {}
-    for place in dict.fromkeys((folder, parent) if folder else ("",)):
+    for place in dict.fromkeys((folder, parent)):
         if place == "" and folder:
             continue
         for name, entry in tree.list(place).items():
@@ -82,7 +82,7 @@ def _files(tree: Tree, path: str) -> list[str]:
             if entry.is_file:
                 found[here] = None
             elif entry.is_directory and (name in _INSIDE):
-                found.update({f"{here}/{inner}": None for inner, below in tree.list(here).items() if below.is_file})
+                found.update({f"{here}/{inner}": None for inner in tree.list(here)})
     wanted = [one for one in found if one.endswith((".yml", ".yaml", ".tf", ".tofu", ".template"))]
     return wanted[:FILES]
 
@@ -115,10 +115,10 @@ def _document(path: str, node: Node) -> Iterator[Delivery]:
             )
     else:
         for where, one in node.walk():
-            if where and where[-1] == "DeploymentPreference" and one.is_map and k8s.truth(one.get("Enabled")) is not False:
+            if where and where[-1] == "DeploymentPreference" and k8s.truth(one.get("Enabled")) is not False:
                 staged = bool(_STAGED.search(one.string("Type") or ""))
                 if _some(one.get("Alarms")):
-                    subject = str(where[1]) if len(where) > 1 and where[0] == "Resources" else ""
+                    subject = str(where[1]) if where[0] == "Resources" else ""
                     yield Delivery(
                         path,
                         subject,
@@ -172,7 +172,7 @@ def proof_of(effect: Effect, change: Change, effects: Iterable[Effect], told: Ca
 def _same(name: str, subject: str) -> bool:
     """Whether a description is for the thing an effect speaks of: its name stands in the subject, or the subject names no workload."""
     words = subject.replace("/", " ").replace(":", " ").split()
-    return name in words or any(word.split(".")[-1] == name.split(".")[-1] for word in words) or (len(words) == 1 and "." not in subject)
+    return any(word.split(".")[-1] == name.split(".")[-1] for word in words) or (len(words) == 1 and "." not in subject)
 
 
 # What to paste.

@@ -62,6 +62,30 @@ def test_what_does_not_decide_does_not_belong() -> None:
     steps = "      - uses: actions/checkout@v4\n      - name: runs other.sh\n      - run: pytest tests/unit\n"
     base = tree(steps, **{"other.sh": "a", "tests/unit/test_a.py": "a", "Makefile": "a", "actions/checkout@v4": "x"})
     assert closure(base, FLOW) == (FLOW,)
+    steps = "      - name: tools\n        run: ./check.sh\n"
+    base = tree(steps, **{"check.sh": "true", "tools/check.sh": "true"})
+    assert unchanged(base, tree(steps, **{"check.sh": "true", "tools/check.sh": "false"}), FLOW) is True
+
+
+def test_a_folder_for_all_steps_counts_wherever_it_is_named() -> None:
+    """However much else a workflow says before."""
+    steps = (
+        "".join(f"      - uses: actions/a{number}@v4\n" for number in range(40)) + "      - run: ./b.sh\n        working-directory: sub\n"
+    )
+    assert unchanged(tree(steps, **{"sub/b.sh": "true"}), tree(steps, **{"sub/b.sh": "false"}), FLOW) is False
+
+
+@pytest.mark.parametrize("steps", ["  run:\n    steps: []\n  uses:\n    steps: []\n", "      - run:\n      - uses:\n", "      - run: ''\n"])
+def test_words_that_name_nothing_name_nothing(steps: str) -> None:
+    """A job may be called `run` or `uses`, and a step may leave them empty."""
+    assert closure(tree(steps), FLOW) == (FLOW,)
+
+
+@pytest.mark.parametrize("content", [b"word\n", b"", b"- a\n"])
+def test_a_file_that_is_no_workflow_hangs_on_itself_alone(content: bytes) -> None:
+    """Whatever stands there: the same is the same."""
+    here = MemoryTree({FLOW: content})
+    assert unchanged(here, here, FLOW) is True and unchanged(here, MemoryTree({FLOW: content + b"x: y\n"}), FLOW) is False
 
 
 def test_a_workflow_that_calls_itself_ends() -> None:

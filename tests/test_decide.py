@@ -12,7 +12,7 @@ import pytest
 from checks import safeguards
 from checks.assess import NEVER_OVERRIDDEN, assess, decide, exempted, placed
 from checks.detectors.base import Watch, not_analysed
-from checks.evidence import OFFLINE, CheckFact, DrillFact, Evidence, Override, StagedRemoval
+from checks.evidence import OFFLINE, CheckFact, DrillFact, EnvironmentFact, Evidence, Override, StagedRemoval
 from checks.model import (
     Account,
     Analysis,
@@ -36,6 +36,7 @@ from checks.model import (
     State,
     Status,
     Summary,
+    Unreadable,
 )
 from checks.plans import PlanDigest, Planned
 from checks.policy import BUILT_IN, PATH, Exemption, Policy, Source, read_policy
@@ -143,6 +144,7 @@ def test_a_list_of_files_that_is_not_whole_is_never_green() -> None:
     whole = Analysis(files=1, analysed=1, not_analysed=(NotAnalysed("", "too many files"),), milliseconds=1)
     assert state(assessed(analysis=whole)) is State.BLOCKED
     assert decide(assessed(analysis=whole), OFFLINE, ENFORCED).verdict.unmet == ("analysis",)
+    assert decide(assessed(effect(), analysis=whole), OFFLINE, ENFORCED).verdict.unmet == ("state-kept",)
     named = Analysis(files=1, analysed=0, not_analysed=(NotAnalysed("a.tf", "no HCL"),), milliseconds=1)
     assert state(assessed(analysis=named)) is State.PASS
     none = replace(assessed(analysis=whole), change=Summary("acme/shop", BASE, BASE, HEAD, 0, 0, 0))
@@ -304,7 +306,25 @@ def test_a_step_that_is_refused_blocks_and_the_rest_stands(step: str) -> None:
     made = assess(destroying(), ENFORCED, watch=Refusing(step))
     assert {"engine/not-analysed", "terraform/resource-destroyed"} <= {one.rule for one in made.effects}
     assert state(made) is State.BLOCKED and not made.analysis.complete
+    assert made.reach.truncated is (step == "reach")
     assert not [one for one in assess(destroying(), ENFORCED).effects if one.hazard is Hazard.NOT_ANALYSED]
+
+
+@pytest.mark.parametrize(
+    ("error", "blocks"), [(RuntimeError("x"), True), (RecursionError(), True), (Unreadable("a.tf", "too large"), False)]
+)
+@pytest.mark.parametrize("step", ["attribute", "reach_of", "_agents"])
+def test_a_step_that_fails_is_told_and_the_rest_stands(step: str, error: Exception, blocks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash blocks, a limit that was met is only told; either way the other effects are there."""
+
+    def fail(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(SPINE, step, fail)
+    one = effect(severity=Severity.LOW)
+    made = assess(destroying(), ENFORCED, [one])
+    assert one.id in {other.id for other in made.effects} and not made.analysis.complete
+    assert state(made) is (State.BLOCKED if blocks else State.PASS)
 
 
 def test_a_proof_that_is_refused_or_crashes_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,6 +461,9 @@ def test_a_deletion_in_two_steps_takes_its_time(hours: float, asked: int | None,
     other = StagedRemoval("infra/a.tf", "aws_db_instance.other", "c" * 40, when)
     assert proven("deletion-staged", one, replace(evidence, staged=(other,)), policy) is Status.MISSING
     assert proven("deletion-staged", one, replace(evidence, staged=None), policy) is Status.UNKNOWN
+    if asked is not None:
+        silent = Policy(mode="enforce", evidence=(("deletion-staged", (Source(check="x"), Source(hours=asked))),))
+        assert proven("deletion-staged", one, evidence, silent) is status, "the first that says so many hours"
 
 
 def test_a_guard_and_its_thing_at_once_are_not_two_steps() -> None:
@@ -670,6 +693,29 @@ def test_of_two_effects_that_look_the_same_each_needs_its_proof() -> None:
     for found in ((bare, bounded), (bounded, bare)):
         assert state(assess(change, ENFORCED, found)) is State.BLOCKED
     assert state(assess(change, ENFORCED, (bounded,))) is State.PASS
+
+
+def test_of_two_effects_that_look_the_same_each_is_asked_of_the_evidence() -> None:
+    """A job in a protected environment beside one outside of it, of the same words: what the one has is not had by the other."""
+    inside = effect(Hazard.SECRET_EXPOSED, facts=(("job-environment", "production"),))
+    outside = replace(inside, facts=(), line=9)
+    assert inside.id == outside.id
+    doors = Evidence(connected=True, now=NOW, environments=(EnvironmentFact("production", True, True, False),))
+    for found in ((inside, outside), (outside, inside)):
+        assert state(assessed(*found, groups=(("environment-protected",),)), doors) is State.BLOCKED
+    assert state(assessed(inside, groups=(("environment-protected",),)), doors) is State.PASS
+
+
+def test_a_deletion_that_was_announced_passes() -> None:
+    """From the two trees to the verdict: nothing in the change speaks against it, and the history shows the first step."""
+    policy = Policy(
+        mode="enforce",
+        requirements=(("resource.destroyed", None, (("deletion-staged",),)), ("data.destroyed", None, (("deletion-staged",),))),
+    )
+    made = assess(destroying(), policy)
+    gone = tuple(StagedRemoval(one.path, one.subject, "c" * 40, NOW - datetime.timedelta(days=9)) for one in made.effects)
+    assert state(made, Evidence(connected=True, now=NOW, staged=gone), policy) is State.PASS
+    assert state(made, Evidence(connected=True, now=NOW, staged=()), policy) is State.BLOCKED
 
 
 def test_a_proof_of_the_change_holds_for_what_lands() -> None:

@@ -39,6 +39,11 @@ GROUP = """resource "aws_codedeploy_deployment_group" "shop" {
   }
 }
 """
+BARE = """apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec: {}
+"""
 BOTH, BACK, NEITHER = (True, True), (False, True), None
 
 
@@ -71,6 +76,9 @@ def told(path: str, content: str) -> tuple[bool, bool] | None:
         (CANARY + "  skipAnalysis: true\n", NEITHER),
         (CANARY + "  skipAnalysis: false\n", BOTH),
         (CANARY.replace("flagger.app/v1beta1", "example.com/v1"), NEITHER),
+        (CANARY.replace("  analysis: {metrics: [{name: request-success-rate}]}\n", ""), NEITHER),
+        (CANARY.replace("kind: Canary", "kind: MetricTemplate # Canary"), NEITHER),
+        (BARE, NEITHER),
         (SAM, BOTH),
         (SAM.replace("Canary10Percent5Minutes", "AllAtOnce"), BACK),
         (SAM.replace("Type: Canary10Percent5Minutes, ", ""), BACK),
@@ -79,6 +87,8 @@ def told(path: str, content: str) -> tuple[bool, bool] | None:
         (SAM.replace("Alarms:", "Enabled: false, Alarms:"), NEITHER),
         (SAM.replace("Alarms:", "Enabled: true, Alarms:"), BOTH),
         (SAM.replace("{Type: Canary10Percent5Minutes, Alarms: [!Ref A]}", "Canary"), NEITHER),
+        (SAM.replace("DeploymentPreference:", "Metadata:") + "# DeploymentPreference\n", NEITHER),
+        (SAM.replace("  shop:\n    Type: AWS::Serverless::Function\n    Properties:", "  Function:").replace("Resources", "Globals"), BOTH),
     ],
 )
 def test_what_a_document_says_of_delivery(content: str, expected: tuple[bool, bool] | None) -> None:
@@ -105,6 +115,8 @@ def test_what_a_document_says_of_delivery(content: str, expected: tuple[bool, bo
         (GROUP.replace("alarm_configuration", "other"), NEITHER),
         (GROUP.replace("auto_rollback_configuration", "other"), NEITHER),
         (GROUP.replace("resource", "data"), NEITHER),
+        (GROUP.replace("aws_codedeploy_deployment_group", "aws_codedeploy_app"), NEITHER),
+        ('resource "aws_ecs_service" "shop" {}\n', NEITHER),
     ],
 )
 def test_what_terraform_says_of_delivery(content: str, expected: tuple[bool, bool] | None) -> None:
@@ -164,6 +176,48 @@ def test_a_description_is_for_the_workload_that_it_names(name: str, subject: str
     change = change_of({}, {"k8s/rollout.yaml": content})
     found = proof_of(effect, change, (), lambda one: one.staged, "none")
     assert found.status is (Status.MET if same else Status.MISSING)
+
+
+@pytest.mark.parametrize(
+    ("content", "subject", "same"),
+    [
+        (CANARY, "Deployment/shop", True),
+        (CANARY, "Deployment/shop-canary", False),
+        (CANARY.replace("name: shop}", "name: other}"), "Deployment/shop", False),
+        (CANARY.replace(", name: shop}", "}"), "Deployment/shop-canary", True),
+        (CANARY.replace(", name: shop}", "}"), "Deployment/shop", False),
+        (SAM, "Deployment/shop", True),
+        (SAM.replace("shop:", "other:"), "Deployment/shop", False),
+        (
+            SAM.replace("  shop:\n    Type: AWS::Serverless::Function\n    Properties:", "  Function:").replace("Resources", "Globals"),
+            "a b",
+            True,
+        ),
+        (GROUP, "a b", True),
+    ],
+)
+def test_a_description_is_for_what_it_is_aimed_at(content: str, subject: str, same: bool) -> None:
+    """A Canary for its target, a preference for its function or for all of them; not for what else stands there."""
+    path = "k8s/a.tf" if content == GROUP else "k8s/a.yaml"
+    effect = replace(EFFECT, path="k8s/x.yaml", subject=subject)
+    found = proof_of(effect, change_of({}, {path: content}), (), lambda one: one.staged, "none")
+    assert found.status is (Status.MET if same else Status.MISSING)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("a.yaml", BARE),
+        ("a.yaml", CANARY.replace("  analysis: {metrics: [{name: request-success-rate}]}\n", "")),
+        ("a.yaml", "kind: [Rollout"),
+        ("a.tf", 'resource "aws_ecs_service" {}\nresource "aws_ecs_service" "other" {}\n'),
+    ],
+)
+def test_what_says_nothing_hides_nothing(path: str, content: str) -> None:
+    """A description that is broken or leaves out what matters stands beside a good one: that one counts."""
+    effect = replace(EFFECT, path="k8s/x.yaml", subject="Deployment/shop")
+    found = proof_of(effect, change_of({}, {f"k8s/{path}": content, "k8s/b.yaml": JUDGED}), (), lambda one: one.staged, "none")
+    assert found.status is Status.MET
 
 
 def test_what_the_change_weakens_is_no_proof() -> None:

@@ -152,6 +152,7 @@ CHECKS: dict[str, tuple[Callable[[World], object], Status]] = {
         Status.FAILED,
     ),
     "is of another suite": (lambda w: w["checks"][0].update(check_suite={"id": 51}), Status.FAILED),
+    "job with a number of its own": (lambda w: w["jobs"][5][0].update(id=900), Status.MET),
     "job without an address": (lambda w: w["jobs"][5][0].update(check_run_url=None), Status.MET),
     "run of a fork": (lambda w: w["runs"][0].update(head_repository={"id": 2}), Status.FAILED),
     "run of a deleted fork": (lambda w: w["runs"][0].update(head_repository=None), Status.FAILED),
@@ -289,6 +290,14 @@ def test_an_artifact_is_proof_only_of_the_named_run_on_this_head(situation: str)
     assert all(one.check.name == "proof" for one in found)
 
 
+@pytest.mark.parametrize("other", [{"path": ".github/workflows/mine.yml"}, {"head_sha": "c" * 40}])
+def test_an_artifact_of_another_run_is_not_asked_for(other: dict[str, str]) -> None:
+    """What another workflow publishes under the same name, or the same one for another commit, neither proves nor hinders."""
+    github = altered(lambda w: (w["runs"].append({**w["runs"][0], "id": 6, **other}), w["artifacts"].update({6: w["artifacts"][5]})))
+    _, found = asyncio.run(check_facts(github, CHANGE, [ARTIFACT_SOURCE]))  # type: ignore[arg-type]
+    assert [refused(one, ARTIFACT_SOURCE, HEAD) for one in found] == [None]
+
+
 def test_an_artifact_over_the_limit_is_not_read() -> None:
     """What is too large to be read is not known, which is said."""
     github = altered(lambda w: w["artifacts"][5][0].update(size_in_bytes=ARTIFACT + 1))
@@ -402,6 +411,10 @@ RULES: dict[str, tuple[Callable[[World], object], tuple[str, ...] | None]] = {
     "of the organisation": (lambda w: w["rules"][0].update(ruleset_source_type="Organization"), None),
     "no answer": (lambda w: w.update(ruleset=ApiError("ruleset", 500, "")), None),
     "of an unknown ruleset": (lambda w: w["rules"][0].update(ruleset_id=None), None),
+    "another rule's ruleset does not say": (
+        lambda w: w["rules"].append({"type": "deletion", "ruleset_id": 4, "ruleset_source_type": "Organization"}),
+        (),
+    ),
     "one of two is not told": (
         lambda w: (w["rules"].append({**w["rules"][0], "ruleset_id": 4}), w["ruleset"].update({4: {}})),
         None,
@@ -492,6 +505,9 @@ def test_the_history_is_looked_at_for_what_is_demanded(tmp_path: Path) -> None:
             work = gather(assessment((name,)), current, objects, Policy(), GitHub(world()), "main", "gate", 9, NOW)  # type: ignore[arg-type]
             staged = asyncio.run(work).staged
             assert (None if staged is None else len(staged)) == count
+        beside = assessment(("plan-verified",), ("state-kept", "deletion-staged"))
+        work = gather(beside, current, objects, Policy(), GitHub(world()), "main", "gate", 9, NOW)  # type: ignore[arg-type]
+        assert len(asyncio.run(work).staged or ()) == 1
         other = replace(EFFECT, subject="aws_db_instance.other")
         asked = replace(assessment(), effects=(EFFECT, other), demands=(Demand((other.id,), (("deletion-staged",),), "x"),))
         work = gather(asked, current, objects, Policy(), GitHub(world()), "main", "gate", 9, NOW)  # type: ignore[arg-type]
@@ -599,6 +615,10 @@ def test_a_file_that_tests_could_run_must_be_spoken_of(path: str, must_be_told: 
     [
         {"schema": COVERAGE, "files": []},
         {"schema": "x", "files": {}},
+        {"schema": "x", "files": {"a.py": {"lines": [1], "run": [1]}}},
+        {"schema": COVERAGE, "files": {"a.py": {"run": [1]}}},
+        {"schema": COVERAGE, "files": {"a.py": {"lines": [2, "1"], "run": [1]}}},
+        {"schema": COVERAGE, "files": {"tool": {"lines": [1], "run": [1]}}},
         {"schema": COVERAGE, "files": {"a.py": {"lines": [True], "run": []}}},
         {"schema": COVERAGE, "files": {"a.py": {"lines": [1], "run": ["1"]}}},
         {"schema": COVERAGE, "files": {"a.py": {"lines": [1], "run": 1}}},
@@ -632,6 +652,22 @@ def test_a_file_too_long_to_compare_is_not_taken_as_run() -> None:
     short = "a\n" * 19_999
     assert changed_lines(change_of({"a.py": short}, {"a.py": short + "b"}), "a.py") == {20_000}
     assert changed_lines(change_of({}, {"a.py": "b"}), "a.py") == {1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ("a", "a\nb", {2}),
+        ("a\nb\n", "a\nx\nb\n", {2}),
+        ("b\n", "a\nb\n", {1}),
+        ("b()\na()\n", "a()\na()\n", {1}),
+        ("a\na\n", "a\n", set()),
+        ("a\n", "a\na\n", {2}),
+    ],
+)
+def test_every_new_or_other_line_is_a_changed_one(before: str, after: str, changed: set[int]) -> None:
+    """At the start, in the middle, at the end, and where the same line stands beside it."""
+    assert changed_lines(change_of({"a.py": before}, {"a.py": after}), "a.py") == changed
 
 
 def test_many_equal_lines_cost_no_time_and_hide_nothing() -> None:

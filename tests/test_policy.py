@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from checks.model import Confidence, Effect, Environment, Hazard, Reversible, Severity, Side
-from checks.policy import BUILT_IN, LIMIT, PATH, parse, read_policy, schema
+from checks.model import Confidence, Effect, Environment, Hazard, Reversible, Severity, Side, Unreadable
+from checks.policy import BUILT_IN, LIMIT, PATH, parse, read_policy, schema, unreadable
 from checks.trees import LINK, MemoryTree
 
 WHOLE = """
@@ -77,6 +77,8 @@ WRONG = [
     ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, expires: 2027-01-01}", 3, "exceptions.0.reason"),
     ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, reason: no, expires: 2027-01-01}", 3, "at least 10 characters"),
     ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, reason: because it is, expires: never}", 3, "2026-12-31"),
+    ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, reason: because it is, expires: 5}", 3, "exceptions.0.expires"),
+    ("version: 1\nexceptions:\n  - {effect: 0123456789abcdef, reason: because it is, expires: [2027-01-01]}", 3, "exceptions.0.expires"),
     ("version: 1\noverrides: {who: ['not a person']}", 2, "neither a login nor a team"),
     ("version: 1\noverrides: {}", 2, "overrides.who"),
     ("- version: 1", 1, "a policy is a map"),
@@ -127,7 +129,7 @@ def test_a_file_that_stood_once_and_is_gone_is_enforced() -> None:
     assert read.enforced and "is gone" in read.mistakes[0].message
 
 
-@pytest.mark.parametrize("path", [".github/interlock.yaml", "interlock.yml"])
+@pytest.mark.parametrize("path", [".github/interlock.yaml", "interlock.yml", "interlock.yaml", ".interlock.yml"])
 def test_a_file_in_the_wrong_place_is_told(path: str) -> None:
     """A policy that nobody reads is a mistake, not silence."""
     read = policy("version: 1", path)
@@ -138,6 +140,19 @@ def test_a_link_is_no_policy() -> None:
     """A link is not followed."""
     read = read_policy(MemoryTree({PATH: (b"../elsewhere", LINK)}))
     assert read.enforced and "link" in read.mistakes[0].message
+
+
+class Closed(MemoryTree):
+    """A tree whose files cannot be read."""
+
+    def read(self, path: str) -> bytes | None:
+        raise Unreadable(path, "it is over the limit")
+
+
+def test_a_policy_that_cannot_be_had_is_enforced() -> None:
+    """Be it the repository's or its organisation's: the built-in requirements, and what is wrong."""
+    for read in (read_policy(Closed({PATH: b"version: 1"})), unreadable("it is over the limit")):
+        assert read.enforced and read.requirements == () and "over the limit" in read.mistakes[0].message
 
 
 def test_the_organisations_file_stands_below_the_repositorys() -> None:

@@ -64,9 +64,8 @@ def _from_evidence(effect: Effect, assessment: Assessment, evidence: Evidence, p
         return plans
     if effect.fact("action") is None:
         return missing("a plan says nothing about this kind of effect")
-    predicted = [one for one in assessment.effects if one.fact("action")]
     doubt: Proof | None = None
-    judged = [(plan, url, covers(predicted, plan)) for plan, url in plans]
+    judged = [(plan, url, covers(assessment.effects, plan)) for plan, url in plans]
     # Every plan must be without surprises before any of them counts, in whatever order they came.
     for _, url, coverage in judged:
         if coverage.unpredicted:
