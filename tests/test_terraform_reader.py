@@ -104,6 +104,16 @@ def test_a_syntax_error_costs_one_block() -> None:
     assert "set twice" in file.broken[1].why
 
 
+def test_the_names_of_arguments_may_be_quoted_as_before_terraform_0_12() -> None:
+    """An argument whose name is quoted, as Terraform read until 0.12, is that argument; quoted keys of a map stay what they are."""
+    file = read('module "log" {\n  "name" = "${var.name}"\n  tags = {\n    "a b" = "1"\n    "c" = 2\n  }\n}\n')
+    (block,) = file.blocks
+    assert not file.broken and block.attributes["name"].text == "var.name"
+    assert [key.key for key, _ in block.attributes["tags"].pairs] == ["a b", "c"]
+    assert block.attributes["name"].line == 2
+    assert read('module "log" {\n  "name" == 1\n}\n').broken
+
+
 def test_a_brace_at_the_start_of_a_line_of_text_ends_nothing() -> None:
     """Heredocs and comments are not cut at what looks like a block's head."""
     file = read('resource "a" "x" {\n  p = <<EOF\n{\n}\nresource "b" "c" {\nEOF\n}\n/*\nresource "d" "e" {\n*/\n')

@@ -331,6 +331,12 @@ _HEAD = re.compile(r"([a-z_]+)((?:[ \t]+\"[^\"\n]*\")*)[ \t]*\{", re.MULTILINE)
 
 
 _NO_DIRECTIVE = re.compile(r"(?<!%)%\{(?!~?\s*(?:if|for|else|endif|endfor)\b)")
+_QUOTED_NAME = re.compile(r"^([ \t]*)\"([A-Za-z_][\w.-]*)\"(?=[ \t]*=(?!=))", re.MULTILINE)
+
+
+def _before_0_12(text: str) -> str:
+    """What Terraform read before 0.12, as it is written since: only `${` had a meaning in a string, and an argument's name could be quoted."""
+    return _QUOTED_NAME.sub(lambda match: f"{match[1]} {match[2].replace('.', '_')} ", _NO_DIRECTIVE.sub("%(", text))
 
 
 @lru_cache(maxsize=8192)
@@ -345,9 +351,8 @@ def _piece(text: str, line: int) -> _Parsed | Broken:
     else:
         data = text.encode()
         root = _parser().parse(data).root_node
-        if root.has_error and "%{" in text:
-            # Before Terraform 0.12 only `${` had a meaning in a string: log formats are full of what is no directive today.
-            data = _NO_DIRECTIVE.sub("%(", text).encode()
+        if root.has_error and (older := _before_0_12(text)) != text:
+            data = older.encode()
             root = _parser().parse(data).root_node
         if root.has_error:
             at = line + _error_row(root)
