@@ -295,9 +295,9 @@ async def _publish(work: Work, tools: Tools, publisher: Publisher, outcome: Outc
     state = State.BLOCKED.value if forced else outcome.report.verdict.state.value
     remember_verdict(tools.store, work.repository, outcome.head, outcome.base_ref, state, outcome.review, number)
     # The verdict stands. What only adorns it is left out where GitHub refuses it for good (a locked conversation, a permission not granted).
-    for adorn in (publisher.label(outcome.report, number, labels), publisher.comment(outcome.report, number)):
+    for adorn in (lambda: publisher.label(outcome.report, number, labels), lambda: publisher.comment(outcome.report, number)):
         try:
-            await adorn
+            await adorn()
         except RateLimited:
             raise
         except ApiError as error:

@@ -101,7 +101,14 @@ def play(house: House, call: str, kind: str, done: bool = False) -> None:
     assert house.server.app.store.dead_letters() == []
 
 
-QUICK = (("pull", "502"), ("check-runs", "cut-page"), ("runs", "timeout"), ("check-create", "secondary-limit"), ("rules", "cut-body"))
+QUICK = (
+    ("pull", "502"),
+    ("check-runs", "cut-page"),
+    ("runs", "timeout"),
+    ("check-create", "secondary-limit"),
+    ("rules", "cut-body"),
+    ("label-add", "502"),
+)
 
 
 @pytest.mark.parametrize(("call", "kind"), QUICK)
