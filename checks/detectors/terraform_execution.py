@@ -29,7 +29,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity
 from checks.readers.hcl import Block, scalar
-from checks.readers.terraform import Configuration, Resource, content, flat, instances
+from checks.readers.terraform import Configuration, Resource, content, flat, instances, of_one_side
 from checks.readers.terraform_facts import one_spelling
 from checks.readers.terraform_steps import Step, judged, line_of, steps, written
 
@@ -125,7 +125,9 @@ REDUNDANT: Mapping[str, tuple[tuple[str, ...], str]] = {
 def _capacity(step: Step, resource: Resource, before: Block, after: Block) -> Iterator[Effect]:
     old, new = flat(before), flat(after)
     for path in sorted({*old.values, *new.values}):
-        name = path.rpartition(".")[2]
+        holder, _, name = path.rpartition(".")
+        if of_one_side(holder, old, new):
+            continue
         words: str | None = None
         was: str | None = None
         now: str | None = None

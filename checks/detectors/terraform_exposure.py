@@ -42,7 +42,7 @@ from checks.access.networks import Opening, inside, is_private, is_public
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side
 from checks.readers.hcl import Block, Expression, scalar
-from checks.readers.terraform import Configuration, Flat, Resource, flat, instances
+from checks.readers.terraform import Configuration, Flat, Resource, flat, instances, of_one_side
 from checks.readers.terraform_facts import stateful
 from checks.readers.terraform_steps import Step, collapsed, companion, judged, line_of, steps, written
 
@@ -559,7 +559,8 @@ def _switches(step: Step, resource: Resource, old: Flat | None, new: Flat) -> It
         parts = path.split(".")
         for suffix in dict.fromkeys((parts[-1], ".".join(parts[-2:]))):
             row = next((row for row in SWITCHES.get(suffix, ()) if not row.types or re.fullmatch(row.types, resource.type)), None)
-            if row is None:
+            gone = old is not None and path not in new.values and of_one_side(path.removesuffix(suffix).rstrip("."), old, new)
+            if row is None or gone:
                 continue
             after, sure = written(new.values.get(path), row.default)
             if after is None or after in row.safe or _narrow(resource, path, new):

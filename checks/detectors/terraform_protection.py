@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side
 from checks.readers.hcl import Block, Expression, scalar
-from checks.readers.terraform import Flat, Resource, flat, instances
+from checks.readers.terraform import Flat, Resource, flat, instances, of_one_side
 from checks.readers.terraform_facts import is_guard, stateful
 from checks.readers.terraform_steps import Pair, Step, collapsed, companion, judged, line_of, steps, written
 
@@ -287,6 +287,8 @@ def _guards(step: Step, pair: Pair) -> Iterator[Effect]:
     yield from _ignored(step, pair)
     for path in sorted({*old.values, *new.values}):
         for suffix in _suffixes(path):
+            if of_one_side(path.removesuffix(suffix).rstrip("."), old, new):
+                continue
             yield from _flag(step, pair, path, _for(FLAGS.get(suffix, ()), pair.new.type), old, new)
             yield from _amount(step, pair, path, _for(AMOUNTS.get(suffix, ()), pair.new.type), old, new)
     yield from _alarm(step, pair, old, new)

@@ -815,6 +815,11 @@ class Flat:
     """How often each nested block stands there; −1 where a `dynamic` block decides."""
 
 
+def of_one_side(holder: str, old: Flat, new: Flat) -> bool:
+    """Whether the map that holds an argument is there on one side only: what is new has lost nothing, and what is gone is destroyed, not weakened."""
+    return (holder in old.values) != (holder in new.values) and holder not in old.blocks and holder not in new.blocks
+
+
 _NO_ARGUMENTS = frozenset({"lifecycle", "provisioner", "connection", "timeouts"})
 
 
