@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from checks.access.checks import BUILD, SCAN, STYLE, TEST, Check, command_check
+from checks.access.workflows import DEPLOY_WORD
 from checks.detectors.base import Detector, Rule, not_analysed, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
@@ -346,7 +347,7 @@ def _weaker(path: str, before: _Pipeline, after: _Pipeline) -> Iterator[Effect]:
         names = {unit.name for unit in after.units if unit.asks}
         lost = [unit for unit in asked if unit.name not in names] or asked
         still = {unit.name for unit in after.units}
-        waits = [unit for unit in lost if unit.name in still or not unit.checks]
+        waits = [unit for unit in lost if (unit.name in still or not unit.checks) and not _only_checks(unit.name)]
         if waits and (len(after.units) >= len(before.units) - len(waits)):
             yield UNASKED.effect(
                 subject=waits[0].name,
@@ -357,6 +358,14 @@ def _weaker(path: str, before: _Pipeline, after: _Pipeline) -> Iterator[Effect]:
                 after="by itself",
                 message=f"{waits[0].name} no longer waits for a person.",
             )
+
+
+_CHECKS = re.compile(r"(?<![a-z])(?:tests?|e2e|unit|lint|check|scan|build)(?![a-z])", re.I)
+
+
+def _only_checks(name: str) -> bool:
+    """Whether a job tests or builds by its name: that it runs by itself takes nothing away."""
+    return _CHECKS.search(name) is not None and DEPLOY_WORD.search(name) is None
 
 
 def _by_name(pipeline: _Pipeline) -> dict[str, _Unit]:

@@ -731,6 +731,7 @@ def _waits(both: Both, pair: Pair, before: Workflow, after: Workflow) -> Iterato
         new.needs
         and _goes_on(new.condition)
         and not _goes_on(old.condition)
+        and not _CLEANS.search(new.id)
         and any((job := before.job(name)) and is_check(before, job) for name in old.needs)
     ):
         yield UNWAITED.effect(
@@ -743,7 +744,8 @@ def _waits(both: Both, pair: Pair, before: Workflow, after: Workflow) -> Iterato
         )
 
 
-_CLEANS = re.compile(r"destroy|tear.?down|clean|notif|report|summary", re.I)
+_CLEANS = re.compile(r"tear.?down|clean|notif|report|summary|test.*destroy|destroy.*test", re.I)
+"""What ought to run whatever happened before."""
 
 
 def _goes_on(condition: str) -> bool:
