@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from bot import codec, due, merges, records
@@ -295,7 +296,7 @@ async def _publish(work: Work, tools: Tools, publisher: Publisher, outcome: Outc
     state = State.BLOCKED.value if forced else outcome.report.verdict.state.value
     remember_verdict(tools.store, work.repository, outcome.head, outcome.base_ref, state, outcome.review, number)
     # The verdict stands. What only adorns it is left out where GitHub refuses it for good (a locked conversation, a permission not granted).
-    for adorn in (lambda: publisher.label(outcome.report, number, labels), lambda: publisher.comment(outcome.report, number)):
+    for adorn in (partial(publisher.label, outcome.report, number, labels), partial(publisher.comment, outcome.report, number)):
         try:
             await adorn()
         except RateLimited:
