@@ -196,10 +196,16 @@ def _read(data: bytes | None, path: str, app: _App) -> None:
     if not _is_app(data):
         return
     assert data is not None
-    for value in walk(program(data, path)):
-        for call in value.chain if value.kind == "call" else ():
-            if call.kind == "call":
-                _call(call, path, app)
+    calls = [call for value in walk(program(data, path)) if value.kind == "call" for call in value.chain if call.kind == "call"]
+    limits = {item.line for call in calls if _limits(call) for item in call.items}
+    for call in calls:
+        if call.text != "PolicyStatement" or call.line not in limits:
+            _call(call, path, app)
+
+
+def _limits(call: Value) -> bool:
+    """Whether a call adds to the policy of a VPC endpoint, which limits what goes through it and lets nobody in."""
+    return call.text in ("addToPolicy", "add_to_policy") and call.receiver is not None and "endpoint" in _spell(call.receiver).lower()
 
 
 def _call(call: Value, path: str, app: _App) -> None:
@@ -251,10 +257,21 @@ def _statement(call: Value) -> Statement:
         actions=_texts(actions if actions is not None else not_actions),
         resources=_texts(resources if resources is not None else not_resources) or ("*",),
         principals=tuple(_who(item) for item in people.items) if people is not None and people.kind == "list" else (),
-        conditions=frozenset({Condition("unknown", _map(conditions).lower(), frozenset())}) if conditions is not None else frozenset(),
+        conditions=_conditions(conditions),
         not_actions=actions is None and not_actions is not None,
         not_resources=resources is None and not_resources is not None,
         line=call.line,
+    )
+
+
+def _conditions(value: Value | None) -> frozenset[Condition]:
+    """The conditions of a statement: what code computes is one condition of which nothing is known."""
+    if value is None:
+        return frozenset()
+    if value.kind != "map" or not all(inner.kind == "map" for _, inner in value.named):
+        return frozenset({Condition("unknown", _map(value).lower(), frozenset())})
+    return frozenset(
+        Condition(operator.lower(), key.lower(), frozenset(_texts(item))) for operator, inner in value.named for key, item in inner.named
     )
 
 
