@@ -122,7 +122,8 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "workflow_inputs": (".github/workflows/*.{yml,yaml}", "**/action.{yml,yaml}"),
     "dns": (
         "*.zone",
-        "db.*",
+        "db.*.*",
+        "db.{root,local,empty,0,127,255,rpz}",
         "**/{zones,octodns,bind,named,dns}/**/*.{zone,db,yaml,yml}",
         "**/{zones,bind}/*",
         "*dnsconfig*.js",
