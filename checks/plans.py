@@ -15,9 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checks.detectors.base import short
-from checks.model import Confidence, Effect, Hazard, Reversible, Severity, Side, Unreadable
-from checks.readers.terraform_facts import is_helper, loss
+from checks.model import Effect, Unreadable
+from checks.readers.terraform_facts import is_helper
 
 SCHEMA = "interlock/plan-digest/1"
 PLAN_LIMIT = 64 << 20
@@ -160,37 +159,11 @@ def covers(effects: Iterable[Effect], plan: PlanDigest) -> Coverage:
     surprises = tuple(
         row
         for row in plan.changes
-        if row.destructive and not is_helper(row.type) and not any(_is_under(_plain(row.address), name) for name in names)
+        if row.destructive
+        and not is_helper(row.type)
+        and not any(_is_under(_plain(address), name) for address in (row.address, row.previous) for name in names)
     )
     return Coverage(tuple(covered), tuple(absent), tuple(unknown), surprises)
-
-
-def effects_of(plan: PlanDigest, path: str) -> tuple[Effect, ...]:
-    """What a plan itself destroys, as effects that are certain ("confirmed by plan"); `path` is the configuration's directory."""
-    found = []
-    for row in plan.changes:
-        if not row.destructive or is_helper(row.type):
-            continue
-        severity, reversible = loss(row.type)
-        gone = row.action == "delete"
-        because = f" because of {', '.join(row.paths[:6])}" if row.paths else ""
-        says = {"delete": "deletes", "replace": "deletes and creates anew", "unknown": "may destroy"}[row.action]
-        found.append(
-            Effect(
-                rule="plan/resource-destroyed" if gone else "plan/resource-replaced",
-                hazard=Hazard.RESOURCE_DESTROYED if gone else Hazard.RESOURCE_REPLACED,
-                severity=max(severity, Severity.LOW, key=lambda value: value.rank),
-                confidence=Confidence.POSSIBLE if row.action == "unknown" else Confidence.CERTAIN,
-                reversible=max(reversible, Reversible.YES, key=lambda value: value.rank),
-                subject=short(row.address, 300),
-                path=path,
-                line=None,
-                side=Side.BASE if gone else Side.HEAD,
-                message=short(f"The plan {says} {row.address}{because}.", 600),
-                facts=(("address", row.address), ("directory", path), ("action", "delete" if gone else "replace"), ("source", "plan")),
-            )
-        )
-    return tuple(found)
 
 
 # Reading.
