@@ -41,9 +41,10 @@ def _inside(package: str) -> tuple[str, ...]:
 
 MODULES = (
     "checks.assess", "checks.policy", "checks.policy_file", *_inside("checks.safeguards"), "checks.delivery", "checks.closure",
+    "checks.spellings", "checks.plans",
     "bot.evidence", *_inside("bot.evidence"),
 )  # fmt: skip
-"""What decides: the spine, the policy, the safeguards, and what gathers and binds evidence."""
+"""What decides: the spine, the policy, the safeguards, what these ask of plans and names, and what gathers and binds evidence."""
 TESTS = (
     "tests/test_decide.py", "tests/test_evidence.py", "tests/test_gathering.py", "tests/test_policy.py", "tests/test_plans.py",
     "tests/test_overrides.py", "tests/test_delivery.py", "tests/test_closure.py", "tests/test_authority.py",
@@ -111,7 +112,15 @@ def _wounds(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         made = copy.deepcopy(node)
         made.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         yield f"`{_less(made)}` for `{_less(node)}`", made
-    elif isinstance(node, ast.Continue | ast.Raise) or (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)):
+    elif isinstance(node, ast.Tuple | ast.List | ast.Set) and all(isinstance(one, ast.Constant | ast.Attribute) for one in node.elts):
+        for at, one in enumerate(node.elts):
+            made = copy.deepcopy(node)
+            del made.elts[at]
+            if made.elts or not isinstance(node, ast.Set):
+                yield f"without `{_less(one)}` in `{_less(node)}`", made
+    elif isinstance(node, ast.Continue | ast.Break | ast.Raise) or (
+        isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+    ):
         yield f"left out: `{_less(node)}`", ast.Pass()
 
 
@@ -245,6 +254,19 @@ def _rebind(name: str, old: Any, new: Any) -> None:
             setattr(module, name, new)
 
 
+def _thinner(value: Any) -> Iterator[tuple[str, Any]]:
+    """(what is gone and where; the table without it) for every entry of a table, and of the tables and lists of like things in it."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield str(key), {one: other for one, other in value.items() if one != key}
+            yield from ((f"{where} of {key}", {**value, key: other}) for where, other in _thinner(entry))
+    elif type(value) is tuple:
+        for at, entry in enumerate(value):
+            if len({type(one) for one in value}) == 1:
+                yield str(entry), (*value[:at], *value[at + 1 :])
+            yield from ((where, (*value[:at], other, *value[at + 1 :])) for where, other in _thinner(entry))
+
+
 def _in_tables(name: str, module: Any, whole: ast.Module) -> Iterator[Mutant]:
     """A table with an entry less, a number one larger."""
     for node in whole.body:
@@ -258,7 +280,7 @@ def _in_tables(name: str, module: Any, whole: ast.Module) -> Iterator[Mutant]:
         elif type(value) is tuple:
             others = [(f"without {one}", (*value[:at], *value[at + 1 :])) for at, one in enumerate(value) if not callable(one)]
         elif isinstance(value, dict):
-            others = [(f"without {key}", {one: entry for one, entry in value.items() if one != key}) for key in value]
+            others = [(f"without {where}", other) for where, other in _thinner(value)]
         elif type(value) is int:
             others = [(f"{value + 1} for {value}", value + 1)]
         for what, other in others:
@@ -350,8 +372,11 @@ class _Trial:
     def _learn(self, items: list[Any], file: Path) -> int:
         """Writes which test meets what, how long it takes and what is imported by all; 1 where one fails."""
         met, rows, wrong = _Met(), [], 0
+        kept = [value.cache_clear for name in MODULES for value in vars(sys.modules[name]).values() if hasattr(value, "cache_clear")]
         for item in items:
             met.lines = set()
+            for forget in kept:  # what an earlier test asked would not be met again
+                forget()
             sys.settrace(met)
             threading.settrace(met)
             started = time.perf_counter()

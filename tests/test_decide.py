@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -374,6 +375,8 @@ def test_a_floor_is_always_added() -> None:
     assert policy.demanded(effect(environment=Environment.STAGING))[0] == a
     assert policy.demanded(effect(Hazard.EXPOSURE_WIDENED, Severity.LOW, environment=Environment.PRODUCTION))[0] == ()
     assert replace(policy, floor=(("data.destroyed", None, a),)).demanded(effect())[0] == a
+    for environment in (None, *Environment):
+        assert replace(policy, floor=(("data.destroyed", None, more),)).demanded(effect(environment=environment))[0] == a + more
 
 
 def test_where_an_effect_happens() -> None:
@@ -644,6 +647,7 @@ def test_what_a_drills_record_must_say(record: object, status: Status) -> None:
         ((Planned("a.b", "a", "update"),), (), True, False),
         ((), ("a.b",), True, False),
         ((Planned("a.new", "a", "update", previous="a.b"),), ("a.b",), True, True),
+        ((Planned("a.b", "a", "update"), Planned("a.b (deposed 12ab)", "a", "delete")), ("a.b",), True, True),
     ],
 )
 def test_what_a_plan_shows_as_kept(rows: tuple[Planned, ...], addresses: tuple[str, ...], complete: bool, kept: bool) -> None:
@@ -673,6 +677,13 @@ COLUMN = effect(facts=(("table", "orders"), ("column", "unit_price")))
         (effect(facts=(("table", "addresses"),)), {"app/a.py": "Address()"}, {"app/a.py": "Address()"}, Status.MISSING),
         (effect(facts=(("table", "boxes"),)), {"app/a.py": "Box()"}, {"app/a.py": "Box()"}, Status.MISSING),
         (effect(facts=(("table", 'public."orders"'),)), {"app/a.py": "orders"}, {"app/a.py": "orders"}, Status.MISSING),
+        (effect(facts=(("table", "orders"), ("column", "notes"))), {"app/a.py": "note"}, {"app/a.py": "note"}, Status.MET),
+        (effect(facts=(("table", "orders"), ("column", "__"))), {"app/a.py": "x = 1"}, {"app/a.py": "x = 1"}, Status.MET),
+        (effect(facts=(("table", "orders"), ("column", "unit__price"))), {"a.py": "unit_price"}, {"a.py": "unit_price"}, Status.MISSING),
+        (effect(facts=(("table", "__"),)), {"app/a.py": "x = 1"}, {"app/a.py": "x = 1"}, Status.MET),
+        (TABLE, {".github/a.yml": "order_items"}, {".github/a.yml": "order_items"}, Status.MET),
+        (TABLE, {"app/notes.txt": "order_items"}, {"app/notes.txt": "order_items"}, Status.MET),
+        (TABLE, {"examples/a.py": "order_items"}, {"examples/a.py": "order_items"}, Status.MISSING),
         (effect(), {}, {}, Status.MISSING),
     ],
 )
@@ -791,6 +802,55 @@ def test_the_built_in_requirements_leave_no_hazard_out(hazard: Hazard, severity:
     assert not BUILT_IN.demanded(replace(one, severity=Severity.LOW))[0]
     milder = BUILT_IN.demanded(replace(one, severity=Severity.MODERATE))[0]
     assert all(any(set(group) <= set(wide) for group in groups) for wide in milder)
+
+
+LOST = "state-kept | deletion-staged | restore-proven"
+ANNOUNCED = "plan-verified + state-kept | plan-verified + deletion-staged | plan-verified + restore-proven"
+LIMITED = "agent-contained + gate-enforced"
+ENOUGH: dict[Hazard, tuple[str, str]] = {
+    Hazard.DATA_DESTROYED: (f"expand-contract | {LOST}", f"expand-contract | migration-reversed | {LOST}"),
+    Hazard.RESOURCE_DESTROYED: (ANNOUNCED, f"plan-verified | {LOST}"),
+    Hazard.RESOURCE_REPLACED: (ANNOUNCED, f"plan-verified | rollout-staged | {LOST}"),
+    Hazard.PROTECTION_REMOVED: ("change-isolated", "change-isolated"),
+    Hazard.PRIVILEGE_WIDENED: (
+        "privilege-bounded | environment-protected",
+        "privilege-bounded | environment-protected | change-isolated",
+    ),
+    Hazard.EXPOSURE_WIDENED: ("privilege-bounded", "privilege-bounded | change-isolated"),
+    Hazard.SECRET_EXPOSED: ("environment-protected", "environment-protected | privilege-bounded | change-isolated"),
+    Hazard.PIPELINE_WIDENED: (
+        "environment-protected | privilege-bounded",
+        "environment-protected | privilege-bounded | change-isolated",
+    ),
+    Hazard.CHECK_WEAKENED: ("check-required", "check-required | tests-exercised"),
+    Hazard.AGENT_WIDENED: (LIMITED, "agent-contained | gate-enforced"),
+    Hazard.AGENT_UNGUARDED: (LIMITED, "agent-contained | gate-enforced"),
+    Hazard.GATE_CHANGED: ("change-isolated + gate-enforced", "change-isolated + gate-enforced"),
+    Hazard.SUPPLY_CHANGED: ("check-required", "check-required | tests-exercised | change-isolated"),
+    Hazard.COMPATIBILITY_BROKEN: ("expand-contract | rollout-staged", "expand-contract | rollout-staged | tests-exercised"),
+    Hazard.AVAILABILITY_REDUCED: (
+        "rollout-staged | rollback-automatic",
+        "rollout-staged | rollback-automatic | tests-exercised | change-isolated",
+    ),
+    Hazard.NOT_ANALYSED: ("check-required", "check-required"),
+}
+"""What is enough for each hazard where no policy says otherwise: from high severity on, and of moderate severity."""
+
+
+@pytest.mark.parametrize("severity", [Severity.MODERATE, Severity.HIGH, Severity.CRITICAL])
+@pytest.mark.parametrize("hazard", [hazard for hazard in Hazard if not hazard.harmless])
+def test_what_is_enough_where_no_policy_says_otherwise(hazard: Hazard, severity: Severity) -> None:
+    """Any one of the ways passes; without something of each way nothing does, however much else is proven."""
+    ways = [set(way.split(" + ")) for way in ENOUGH[hazard][severity is Severity.MODERATE].split(" | ")]
+    one = effect(hazard, severity)
+
+    def proving(names: set[str]) -> State:
+        groups, _ = BUILT_IN.demanded(one)
+        return state(assessed(one, groups=groups, proofs=tuple((name, one.id, KEPT) for name in sorted(names))))
+
+    assert {proving(way) for way in ways} == {State.PASS}
+    lacking = [set(safeguards.NAMES) - set(gone) for gone in itertools.product(*ways)]
+    assert {proving(names) for names in lacking} == {State.BLOCKED}
 
 
 def test_every_status_has_its_place_beside_the_others() -> None:

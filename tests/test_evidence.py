@@ -31,7 +31,7 @@ from checks.plans import digest_file
 from checks.policy import Policy, Source, read_policy
 from checks.safeguards.migration_reversed import SCHEMA as ROUND_TRIP
 from checks.safeguards.restore_proven import SCHEMA as RESTORE
-from checks.trees import MemoryTree
+from checks.trees import LINK, MemoryTree
 from tests.changes import HEAD, change_of
 from tests.house import DATABASE, TOPIC
 
@@ -366,9 +366,24 @@ def test_a_column_goes_only_when_nothing_reads_it(before: dict[str, str], after:
 
 def test_a_repository_too_large_to_search_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the limit nothing is known."""
-    monkeypatch.setattr("checks.spellings.FILES", 2)
-    found = from_change("expand-contract", COLUMN, SQL, {**DROP, **{f"app/{n}.py": "x" for n in range(3)}})
-    assert found is not None and found.status is UNKNOWN
+    large = {**DROP, **{f"app/{n}.py": "x" * 9 for n in range(3)}}
+    for bound in ("FILES", "BYTES"):
+        with monkeypatch.context() as small:
+            small.setattr(f"checks.spellings.{bound}", 2)
+            found = from_change("expand-contract", COLUMN, SQL, large)
+            assert found is not None and found.status is UNKNOWN
+    found = from_change("expand-contract", COLUMN, SQL, large)
+    assert found is not None and found.status is MET
+
+
+def test_a_link_among_the_sources_reads_nothing() -> None:
+    """What it points at is read where it stands, if at all."""
+    prove = safeguards.load("expand-contract").from_change
+    assert prove is not None
+    change = change_of(SQL, DROP)
+    linked = MemoryTree({"app/user.py": (b"nick_name", LINK)})
+    found = prove(COLUMN, replace(change, after=linked), ())
+    assert found is not None and found.status is MET
 
 
 class Heavy(MemoryTree):
@@ -625,6 +640,17 @@ def test_of_several_records_each_must_say_yes() -> None:
     assert both_ways("plan-verified", Evidence(connected=True, checks=(CHECK,), artifacts=plans)) == {FAILED}
     kept = (ArtifactFact("proof", PLAN_KEPT, CHECK), ArtifactFact("proof", PLAN, CHECK))
     assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=kept)) == {MISSING}
+    rows = [
+        {
+            "address": "aws_db_instance.renamed",
+            "previous_address": "aws_db_instance.main",
+            "type": "aws_db_instance",
+            "change": {"actions": ["delete", "create"], "before": {}, "after": {}},
+        }
+    ]
+    renamed = digest_file(json.dumps({"format_version": "1.2", "resource_changes": rows}).encode())
+    moved = (kept[0], ArtifactFact("proof", renamed, CHECK))
+    assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=moved)) == {MISSING}
     among = (kept[0], ArtifactFact("proof", more, CHECK))
     assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=among)) == {MISSING}
     assert both_ways("state-kept", Evidence(connected=True, checks=(CHECK,), artifacts=kept[:1])) == {MET}
@@ -802,3 +828,5 @@ def test_a_drill_speaks_of_the_store_it_names() -> None:
     noted = replace(EFFECT, facts=(*EFFECT.facts, ("engine", "postgres"), ("table", "orders")))
     assert restored("orders", noted) is MET
     assert restored("postgres", noted) is MISSING
+    called = replace(EFFECT, subject="module.shop", facts=(("address", "module.shop.aws_db_instance.main"),))
+    assert restored("module.shop.aws_db_instance.main", called) is MET and restored("aws_db_instance.main", called) is MISSING
