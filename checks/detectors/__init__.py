@@ -53,6 +53,9 @@ _CHECKERS = (
     "{vite,vitest}.config.*", ".nycrc{,.json,.yml,.yaml}", ".c8rc{,.json}", "{.,}codecov.{yml,yaml}", ".eslintrc*", "eslint.config.*", ".oxlintrc.json", "biome.{json,jsonc}",
     ".golangci.{yml,yaml}", ".rubocop*.yml", "sonar-project.properties", "*.gradle{,.kts}", ".trivyignore{,.yaml}", ".gitleaksignore", ".semgrepignore", "{.,}gitleaks.toml",
     ".snyk", ".grype.{yml,yaml}", ".checkov.{yml,yaml}", "osv-scanner.toml", "**/{.,}zizmor.{yml,yaml}", ".hadolint.{yml,yaml}", ".kube-linter.{yml,yaml}", "audit-ci.json{,c}",
+    "{.,}pylintrc", "phpstan*.neon{,.dist}", "trivy.{yml,yaml}", "codeql-config*.{yml,yaml}", "**/codeql/*.{yml,yaml}", "dependency-review-config*.{yml,yaml}", ".gitguardian.{yml,yaml}",
+    "{.,}bandit.{yml,yaml}", ".bandit", "{.,}mega-linter.{yml,yaml}", ".safety-policy.{yml,yaml}", ".bundler-audit.{yml,yaml}", "brakeman.ignore", ".secrets.baseline",
+    "{.,}kics*.{yml,yaml,json}", ".ansible-lint{,.yml,.yaml}", "{deny,audit}.toml",
 )  # fmt: skip
 """Configuration of test runners, linters, type checkers and scanners."""
 

@@ -34,8 +34,10 @@ from checks.access.checks import BUILD, RUNNERS, SCAN, SIGN, STYLE, TEST, Check,
 from checks.access.workflows import both_sides, deploys
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
+from checks.readers.documents import one_yaml
 from checks.readers.expression import conjuncts
 from checks.readers.shell import Command, script
+from checks.readers.waivers import waived
 from checks.readers.workflow import Both, Job, Pair, Step, Workflow
 
 GONE = Rule(
@@ -671,6 +673,17 @@ def _thresholds(both: Both, what: str, was: Step, now: Step) -> Iterator[Effect]
             severity=Severity.MODERATE if _RAISING.match(key) else Severity.LOW,
             message=f"The {what} now passes where it did not: {name} is {value}.",
         )
+    passed = _let_pass(now) - _let_pass(was) if now.action.startswith("github/codeql-action/init") else frozenset()
+    if passed and len(_let_pass(now)) > len(_let_pass(was)):
+        shown = ", ".join(sorted(passed)[:6])
+        yield LESS.effect(
+            subject=f"{what}: config",
+            path=both.path,
+            line=now.input_line("config"),
+            after=shown,
+            severity=Severity.LOW,
+            message=f"The {what} newly leaves out {shown}.",
+        )
     for name, text in was.with_:
         if _MUST_STAY_ON.match(name.lower()) and text.strip().lower() in ("true", "1", "yes") and now.input(name.lower()) is None:
             yield SOFT.effect(
@@ -682,6 +695,15 @@ def _thresholds(both: Both, what: str, was: Step, now: Step) -> Iterator[Effect]
                 severity=Severity.LOW,
                 message=f"The {what} no longer has to succeed: {name} is not set any more.",
             )
+
+
+def _let_pass(step: Step) -> frozenset[str]:
+    """What CodeQL's configuration within a step leaves out (docs.github.com, "config" of codeql-action/init)."""
+    try:
+        node = one_yaml((step.input("config") or "").encode(), "config")
+    except Unreadable:
+        return frozenset()
+    return waived("codeql-config.yml", node.plain_value()) if node is not None else frozenset()
 
 
 def _relaxed(key: str, before: str | None, value: str) -> bool:

@@ -2,7 +2,8 @@
 
 Sources: coverage.readthedocs.io (fail_under), pytest-cov, jestjs.io (coverageThreshold), vitest.dev (coverage.thresholds), github.com/istanbuljs/nyc,
 docs.codecov.com, docs.gradle.org (jacoco), docs.astral.sh/ruff, mypy.readthedocs.io, typescriptlang.org/tsconfig, eslint.org, biomejs.dev,
-golangci-lint.run, docs.rubocop.org, docs.sonarsource.com, and the ignore files of trivy, gitleaks, semgrep, snyk, grype, checkov, osv-scanner.
+golangci-lint.run, docs.rubocop.org, docs.sonarsource.com, pylint.readthedocs.io, phpstan.org (rule levels), and the lists of lines of trivy, gitleaks,
+semgrep, grype and tfsec; what scanners are told to let pass elsewhere is in `checks.readers.waivers`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from checks.model import Unreadable
 from checks.readers import documents, syntax, table, text_of
 from checks.readers.toml import loads
+from checks.readers.waivers import waived
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -68,8 +70,11 @@ def strictness(data: bytes, path: str) -> Strictness:
         return Strictness(waived=frozenset(line for line in lines if line))
     if name.endswith(".toml"):
         return _toml(text, path)
-    if name in (".coveragerc", "setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", "pytest.ini", ".flake8"):
+    if name in (".coveragerc", "setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", "pytest.ini", ".flake8", ".pylintrc", "pylintrc"):
         return _ini(text, path)
+    if name.startswith("phpstan"):
+        level = re.search(r"^\s+level:\s*(\d+|max)\s*(?:#.*)?$", text, re.MULTILINE)
+        return Strictness({"level": 10.0 if level[1] == "max" else float(level[1])} if level else {}, inherits="includes:" in text)
     if name == "sonar-project.properties":
         return _sonar(text)
     if name.endswith((".gradle", ".gradle.kts")):
@@ -80,7 +85,7 @@ def strictness(data: bytes, path: str) -> Strictness:
         else documents.one_yaml(data, path)
     )
     value = node.plain_value() if node is not None else None
-    return _document(name, value) if isinstance(value, dict) else NOTHING
+    return _document(path, name, value) if isinstance(value, dict) else NOTHING
 
 
 def _number(value: Any) -> float | None:
@@ -135,15 +140,8 @@ def _toml(text: str, path: str) -> Strictness:
     pyright = _at(tool, "pyright", "typeCheckingMode") or _at(tool, "basedpyright", "typeCheckingMode")
     if pyright:
         switches["pyright strict"] = pyright in ("strict", "all", "recommended")
-    waived = (
-        frozenset(str(item.get("id")) for item in root.get("IgnoredVulns") or [] if isinstance(item, dict))
-        if path.endswith("osv-scanner.toml")
-        else frozenset[str]()
-    )
-    if path.endswith(("gitleaks.toml", ".gitleaks.toml")):
-        allow = table(root.get("allowlist"))
-        waived = frozenset(text for key in ("paths", "regexes", "commits", "stopwords") for text in _texts(allow.get(key)))
-    return Strictness(thresholds, switches, {}, chosen, ignored, waived, "extend" in ruff)
+    ignored |= frozenset(f"pylint {rule}" for held in table(tool.get("pylint")).values() for rule in _texts(_at(held, "disable")))
+    return Strictness(thresholds, switches, {}, chosen, ignored, waived(path, root), "extend" in ruff)
 
 
 def _ini(text: str, path: str) -> Strictness:
@@ -165,6 +163,8 @@ def _ini(text: str, path: str) -> Strictness:
                 switches[key] = value.strip().lower() == "true"
             elif section.startswith("mypy-") and key == "ignore_errors" and (value or "").strip().lower() == "true":
                 switches[f"check of {section[5:]}"] = False
+            elif key == "disable" and ("pylint" in path or section.startswith("pylint")):
+                ignored.update(f"pylint {rule}" for rule in re.findall(r"[\w-]+", re.sub(r"#.*", "", value or "")))
             elif section.endswith("flake8") and key in ("ignore", "extend-ignore"):
                 ignored.update(f"flake8 {rule}" for rule in re.findall(r"[A-Z]+\d+", re.sub(r"#.*", "", value or "")))
     return Strictness(thresholds, switches, ignored=frozenset(ignored))
@@ -187,7 +187,7 @@ def _jacoco(text: str) -> Strictness:
     return Strictness({f"jacoco minimum {index + 1}": float(value) * 100 for index, value in enumerate(found)})
 
 
-def _document(name: str, value: dict[str, Any]) -> Strictness:
+def _document(path: str, name: str, value: dict[str, Any]) -> Strictness:
     if re.match(r"tsconfig.*\.json", name) or name == "jsconfig.json":
         options = table(value.get("compilerOptions"))
         return Strictness(
@@ -234,7 +234,7 @@ def _document(name: str, value: dict[str, Any]) -> Strictness:
             },
             inherits="inherit_from" in value or "inherit_gem" in value,
         )
-    return _waivers(name, value)
+    return Strictness(waived=waived(path, value))
 
 
 EVERY = "linter of every kind"
@@ -254,38 +254,6 @@ def _golangci(linters: dict[str, Any], formatters: dict[str, Any]) -> frozenset[
     names = {_MERGED.get(item, item) for item in (*_texts(linters.get("enable")), *_texts(formatters.get("enable")))} - {"typecheck"}
     names |= set() if none else set(_STANDARD)
     return frozenset({f"linter {item}" for item in names} | ({EVERY} if every else set()))
-
-
-def _waivers(name: str, value: dict[str, Any]) -> Strictness:
-    found: list[str] = []
-    if "checkov" in name:
-        found = _texts(value.get("skip-check")) + _texts(value.get("skip-path"))
-    elif name == ".snyk":
-        found = list(table(value.get("ignore"))) + [item for held in table(value.get("exclude")).values() for item in _texts(held)]
-    elif "grype" in name or "trivyignore" in name:
-        found = [
-            str(item.get("vulnerability") or item.get("id") or sorted(item))
-            for held in value.values()
-            if isinstance(held, list)
-            for item in held
-            if isinstance(item, dict)
-        ]
-    elif "zizmor" in name:
-        rules = table(value.get("rules"))
-        found = [
-            f"{rule} {item}"
-            for rule, held in rules.items()
-            for item in _texts(_at(held, "ignore")) + (["disabled"] if _at(held, "disable") is True else [])
-        ]
-    elif "hadolint" in name:
-        found = _texts(value.get("ignored"))
-    elif "kube-linter" in name:
-        found = _texts(_at(value, "checks", "exclude"))
-    elif "audit-ci" in name:
-        found = _texts(value.get("allowlist"))
-    elif "tfsec" in name or name == "config.yml":
-        found = _texts(value.get("exclude"))
-    return Strictness(waived=frozenset(found))
 
 
 def _codecov(value: dict[str, Any]) -> Strictness:
