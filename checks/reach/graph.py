@@ -102,18 +102,28 @@ class Graph:
                 tried += len(targets)
                 if tried > CANDIDATES:
                     return Dependents(steps, f"more than {CANDIDATES:,} mentions were tried")
-                if source in known:
+                if source in known and extractor.makes is None:
                     continue
-                on = next((target for target in targets if target != source and extractor.leads(mention, source, target, self._view)), None)
-                if on is not None:
-                    known.add(source)
-                    level[source] = None
-                    steps[source] = Step(source, on, extractor.reason, distance)
+                for path, on in self._led(extractor, mention, source, targets):
+                    if path in known:
+                        continue
+                    known.add(path)
+                    level[path] = None
+                    steps[path] = Step(path, on, extractor.reason, distance)
                     if len(steps) >= limit:
                         return Dependents(steps, f"{limit:,} dependents were followed, there may be more")
             if not level:
                 return Dependents(steps)
         return Dependents(steps, f"dependents further than {DISTANCE} steps are not followed")
+
+    def _led(self, extractor: Extractor, mention: str, source: str, targets: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """(dependent, what it depends on) of one mention: the file it stands in, or what was made by what it says."""
+        for target in targets:
+            if (target != source or extractor.makes is not None) and extractor.leads(mention, source, target, self._view):
+                if extractor.makes is None:
+                    yield source, target
+                    return
+                yield from ((path, target) for path in extractor.makes(mention, source, target, self._view))
 
     def edges(self, targets: Iterable[str], scopes: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         """Every (source, target, reason) where a file below `scopes` mentions one of `targets`."""
@@ -122,11 +132,8 @@ class Graph:
             for key in self._names(path):
                 wanted.setdefault(key, []).append(path)
         for source, extractor, mention, meant in self._mentioning(wanted, scopes):
-            yield from (
-                (source, target, extractor.reason)
-                for target in meant
-                if target != source and extractor.leads(mention, source, target, self._view)
-            )
+            for target in meant:
+                yield from ((path, on, extractor.reason) for path, on in self._led(extractor, mention, source, [target]))
 
     def _names(self, path: str) -> Iterator[str]:
         for extractor in EXTRACTORS:

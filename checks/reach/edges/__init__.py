@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from checks.reach.edges import compiled, delivery, javascript, modules, python, ruby, terraform
+from checks.reach.edges import compiled, delivery, generated, javascript, modules, python, ruby, terraform
 from checks.reach.edges.base import Extractor
 
 EXTRACTORS: tuple[Extractor, ...] = (
@@ -23,6 +23,8 @@ EXTRACTORS: tuple[Extractor, ...] = (
     delivery.IMAGE,
     delivery.CONTRACT,
     modules.MODULES,
+    generated.GENERATED,
+    generated.CLIENT,
 )
 
 

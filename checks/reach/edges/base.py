@@ -42,6 +42,20 @@ class View:
         """The names directly in a folder at head."""
         return self._after.list(folder)
 
+    def below(self, folder: str, most: int) -> list[str]:
+        """At most `most` files below a folder at head, the nearest first."""
+        found: list[str] = []
+        folders = [folder]
+        while folders and len(found) < most:
+            here = folders.pop(0)
+            for name, entry in sorted(self._after.list(here).items()):
+                path = f"{here}/{name}" if here else name
+                if entry.is_directory:
+                    folders.append(path)
+                elif entry.is_file:
+                    found.append(path)
+        return found[:most]
+
     def above(self, path: str, name: str) -> str | None:
         """The nearest file called `name` in the folder of `path` or above it."""
         found: str | None = self.once("above " + name, path.rpartition("/")[0], lambda folder: self._climb(folder, name))
@@ -82,6 +96,8 @@ class Extractor:
     leads: Callable[[str, str, str, View], bool]
     """Whether a mention, standing in the file `source`, means the file `target`."""
     version: int = 1
+    makes: Callable[[str, str, str, View], Iterable[str]] | None = None
+    """Where what depends on the target is not the file with the mention but what was made by what it says: a mention, its file, the target."""
 
 
 def folder_of(path: str) -> str:
