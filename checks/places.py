@@ -46,9 +46,7 @@ _TEST = frozenset(
         "testsuite",
     }
 )
-_EXAMPLE = frozenset(
-    {"example", "examples", "sample", "samples", "demo", "demos", "tutorial", "tutorials", "quickstart", "quickstarts", "example-app"}
-)
+_EXAMPLE = frozenset({"example", "examples", "sample", "samples", "demo", "demos", "tutorial", "tutorials", "quickstart", "quickstarts"})
 _DOCUMENTATION = frozenset({"docs", "doc", "documentation", "website"})
 _VENDORED = frozenset({"vendor", "vendored", "third_party", "third-party", "node_modules", "site-packages"})
 

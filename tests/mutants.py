@@ -41,13 +41,15 @@ def _inside(package: str) -> tuple[str, ...]:
 
 MODULES = (
     "checks.assess", "checks.policy", "checks.policy_file", *_inside("checks.safeguards"), "checks.delivery", "checks.closure",
-    "checks.spellings", "checks.plans",
+    "checks.spellings", "checks.plans", "checks.places", "checks.patterns", "checks.model",
     "bot.evidence", *_inside("bot.evidence"),
 )  # fmt: skip
-"""What decides: the spine, the policy, the safeguards, what these ask of plans and names, and what gathers and binds evidence."""
+"""What decides: the spine, the policy, the safeguards, what these ask of plans, names and paths, the values
+that all of it is told in, and what gathers and binds evidence."""
 TESTS = (
     "tests/test_decide.py", "tests/test_evidence.py", "tests/test_gathering.py", "tests/test_policy.py", "tests/test_plans.py",
     "tests/test_overrides.py", "tests/test_delivery.py", "tests/test_closure.py", "tests/test_authority.py",
+    "tests/test_places.py", "tests/test_model.py",
 )  # fmt: skip
 WORDS_ONLY = frozenset(
     {
@@ -262,9 +264,11 @@ def _thinner(value: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{where} of {key}", {**value, key: other}) for where, other in _thinner(entry))
     elif type(value) is tuple:
         for at, entry in enumerate(value):
-            if len({type(one) for one in value}) == 1:
+            if len({type(one) for one in value}) == 1 and not callable(entry):
                 yield str(entry), (*value[:at], *value[at + 1 :])
             yield from ((where, (*value[:at], other, *value[at + 1 :])) for where, other in _thinner(entry))
+    elif isinstance(value, frozenset):
+        yield from ((str(one), value - {one}) for one in sorted(value, key=str))
 
 
 def _in_tables(name: str, module: Any, whole: ast.Module) -> Iterator[Mutant]:
@@ -275,11 +279,7 @@ def _in_tables(name: str, module: Any, whole: ast.Module) -> Iterator[Mutant]:
             continue
         value = getattr(module, target.id, None)
         others: list[tuple[str, Any]] = []
-        if isinstance(value, frozenset):
-            others = [(f"without {one}", value - {one}) for one in sorted(value, key=str)]
-        elif type(value) is tuple:
-            others = [(f"without {one}", (*value[:at], *value[at + 1 :])) for at, one in enumerate(value) if not callable(one)]
-        elif isinstance(value, dict):
+        if isinstance(value, frozenset | tuple | dict):
             others = [(f"without {where}", other) for where, other in _thinner(value)]
         elif type(value) is int:
             others = [(f"{value + 1} for {value}", value + 1)]
