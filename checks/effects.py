@@ -36,16 +36,13 @@ def effects_of(change: Change, only: str | None = None, watch: Watch = FREE) -> 
 def _together(effect: Effect) -> Effect:
     """An effect that neither side has alone."""
     words = f"{effect.message.rstrip('.')}, together with what the base branch gained since this branch left it."
-    return replace(effect, message=words, facts=(*effect.facts, ("together", "yes")))
+    return replace(effect, message=words)
 
 
 def _effects_of(change: Change, only: str | None, watch: Watch) -> tuple[Effect, ...]:
     woken: dict[str, list[FileChange]] = {}
     for file in change.files:
-        names = dict.fromkeys(detectors_for(file.path))
-        if file.renamed:
-            names |= dict.fromkeys(detectors_for(file.base_path))
-        for name in names:
+        for name in dict.fromkeys((*detectors_for(file.path), *detectors_for(file.base_path))):
             woken.setdefault(name, []).append(file)
     found: dict[str, Effect] = {}
     for name in REGISTER:

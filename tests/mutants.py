@@ -41,15 +41,15 @@ def _inside(package: str) -> tuple[str, ...]:
 
 MODULES = (
     "checks.assess", "checks.policy", "checks.policy_file", *_inside("checks.safeguards"), "checks.delivery", "checks.closure",
-    "checks.spellings", "checks.plans", "checks.places", "checks.patterns", "checks.model",
+    "checks.spellings", "checks.plans", "checks.places", "checks.patterns", "checks.model", "checks.effects",
     "bot.evidence", *_inside("bot.evidence"),
 )  # fmt: skip
-"""What decides: the spine, the policy, the safeguards, what these ask of plans, names and paths, the values
+"""What decides: the spine, what wakes the detectors, the policy, the safeguards, what these ask of plans, names and paths, the values
 that all of it is told in, and what gathers and binds evidence."""
 TESTS = (
     "tests/test_decide.py", "tests/test_evidence.py", "tests/test_gathering.py", "tests/test_policy.py", "tests/test_plans.py",
     "tests/test_overrides.py", "tests/test_delivery.py", "tests/test_closure.py", "tests/test_authority.py",
-    "tests/test_places.py", "tests/test_model.py",
+    "tests/test_places.py", "tests/test_model.py", "tests/test_landing.py", "tests/test_effects.py",
 )  # fmt: skip
 WORDS_ONLY = frozenset(
     {

@@ -680,6 +680,7 @@ COLUMN = effect(facts=(("table", "orders"), ("column", "unit_price")))
         (effect(facts=(("table", "orders"), ("column", "notes"))), {"app/a.py": "note"}, {"app/a.py": "note"}, Status.MET),
         (effect(facts=(("table", "orders"), ("column", "__"))), {"app/a.py": "x = 1"}, {"app/a.py": "x = 1"}, Status.MET),
         (effect(facts=(("table", "orders"), ("column", "unit__price"))), {"a.py": "unit_price"}, {"a.py": "unit_price"}, Status.MISSING),
+        (effect(facts=(("table", "_orders_"),)), {"a.py": "class Order:"}, {"a.py": "class Order:"}, Status.MISSING),
         (effect(facts=(("table", "__"),)), {"app/a.py": "x = 1"}, {"app/a.py": "x = 1"}, Status.MET),
         (TABLE, {".github/a.yml": "order_items"}, {".github/a.yml": "order_items"}, Status.MET),
         (TABLE, {"app/notes.txt": "order_items"}, {"app/notes.txt": "order_items"}, Status.MET),
