@@ -306,7 +306,7 @@ DEPENDS: dict[str, tuple[dict[str, str], str, list[tuple[str, ...]]]] = {
     "types from a script of a package": (
         {
             "web/package.json": '{"name": "web", "scripts": {"types": "rm -f x && openapi-typescript ../api/shop.json --output src/shop.d.ts"}}',
-            "web/Makefile": "types:\n\t# openapi-typescript ../api/shop.json -o src/old.d.ts\n\tdatamodel-codegen --input=$(API)/shop.json --output=model.py\n",
+            "web/Makefile": "types:\n\t# openapi-typescript ../api/shop.json -o src/old.d.ts\n\techo openapi-typescript ../api/shop.json -o src/old.d.ts\n\ttrue # openapi-typescript ../api/shop.json -o src/old.d.ts\n\tdatamodel-codegen --input=$(API)/shop.json --output=model.py\n",
             "api/shop.json": "{}", "web/src/shop.d.ts": "", "web/src/old.d.ts": "", "web/model.py": "",
         },
         "api/shop.json",
@@ -341,7 +341,7 @@ DEPENDS: dict[str, tuple[dict[str, str], str, list[tuple[str, ...]]]] = {
     ),
     "protocols by hand": (
         {
-            "rpc/Makefile": "all:\n\tprotoc -I . \\\n\t  --python_out=../app --grpc_python_out=../app shop.proto\n", "rpc/shop.proto": "",
+            "rpc/Makefile": "all:\n\tcd . && protoc -I . \\\n\t  --python_out=../app --grpc_python_out=../app shop.proto\n", "rpc/shop.proto": "",
             "app/shop_pb2.py": "", "app/shop_pb2_grpc.py": "", "app/main.py": "import shop_pb2\n", "app/other.py": "", "rpc/user.proto": "",
         },
         "rpc/shop.proto",

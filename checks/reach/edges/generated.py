@@ -35,7 +35,7 @@ _KINDS = {
 }
 """What a schema of each kind is called."""
 _SCHEMA = re.compile("|".join(kind.pattern for kind in _KINDS.values()))
-_ELSEWHERE = re.compile(r"[$<>`\0]|\A[a-z]+://|\A/|\A\Z")
+_ELSEWHERE = re.compile(r"[$<>`#\0]|\A[a-z]+://|\A/|\A\Z")
 
 _CODE = re.compile(r"(?:^|/)[^./][^/]*\.(?!md\Z|txt\Z|lock\Z|proto\Z|prisma\Z|sql\Z)\w+\Z")
 """What a generator writes for programs."""
@@ -68,7 +68,8 @@ def _at(value: Any, *keys: str) -> Any:
 
 def _openapi_tools(value: dict[str, Any]) -> Pairs:
     for one in _maps(_at(value, "generator-cli", "generators")):
-        yield "api", str(one.get("inputSpec") or one.get("glob") or ""), str(one.get("output") or "")
+        if one.get("disabled") is not True:
+            yield "api", str(one.get("inputSpec") or one.get("glob") or ""), str(one.get("output") or "")
 
 
 def _openapi_generator(value: dict[str, Any]) -> Pairs:
@@ -199,21 +200,33 @@ def _commanded(data: bytes) -> Pairs:
     for line in lines[:LINES]:
         line = line.strip().removeprefix("//go:generate").lstrip("@-\t ")
         if _NAMED.search(line) and not line.startswith(("#", "//")):
+            folder = ""
             for command in re.split(r"&&|\|\||[;|]", line):
-                yield from _command(command)
+                try:
+                    words = shlex.split(command, comments=True)
+                except ValueError:
+                    break
+                if words[:1] == ["cd"] and len(words) == 2:
+                    folder = joined(folder, words[1])
+                    continue
+                yield from ((kind, joined(folder, given), joined(folder, made)) for kind, given, made in _command(words) if given and made)
 
 
-def _command(command: str) -> Pairs:
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return
+_STARTS = re.compile(
+    r"npx|bunx|pnpx|npm|pnpm|yarn|bun|exec|dlx|run|go|python3?|poetry|pipenv|uv|uvx|pdm|hatch|sudo|env|time|nice|cross-env|dotenv|java|tool|sh|bash|-\S*|--|\w+=.*|\S+\.jar"
+)
+"""What may stand before the tool on its command line."""
+
+
+def _command(words: list[str]) -> Pairs:
     for at, word in enumerate(words):
         for name, kind, inputs, outputs in _TOOLS:
             if re.fullmatch(name, word):
                 given, made = _options(words[at + 1 :], inputs, outputs, _KINDS[kind])
                 yield from ((kind, one, other) for one in given for other in made)
                 return
+        if not _STARTS.fullmatch(word):
+            return
 
 
 def _options(words: list[str], inputs: tuple[str, ...], outputs: tuple[str, ...], schema: re.Pattern[str]) -> tuple[list[str], list[str]]:
@@ -333,7 +346,7 @@ _CLIENT = re.compile(rb"[\"'](?:@prisma/client(?:/[\w./-]+)?|\.prisma/client)[\"
 
 
 def _client_names(path: str, view: View) -> Iterator[str]:
-    if path.endswith(".prisma"):
+    if path.endswith(".prisma") and not _PRISMA.search(view.read(path)):
         yield "client"
 
 
