@@ -19,7 +19,7 @@ from checks.readers.documents import Node
 
 AGENT, TITLE = "claude-code", "Claude Code"
 SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
-_RULE = re.compile(r"\s*([A-Za-z_*][A-Za-z0-9_*.-]*(?:__[A-Za-z0-9_*.-]+)*)\s*(?:\((.*)\))?\s*\Z", re.DOTALL)
+_RULE = re.compile(r"\s*([A-Za-z_*][A-Za-z0-9_*.-]*)\s*(?:\((.*)\))?\s*\Z", re.DOTALL)
 _FREE = frozenset({"Read", "Glob", "Grep", "LS", "NotebookRead", "Task", "Agent", "TodoWrite", "TodoRead", "TaskCreate", "TaskUpdate", "TaskList",
                    "TaskGet", "ExitPlanMode", "AskUserQuestion", "BashOutput", "KillShell", "KillBash", "Skill", "ToolSearch", "LSP", "StructuredOutput"})  # fmt: skip
 """Tools that ask nothing anyway (docs/en/permissions, tools table)."""

@@ -209,7 +209,7 @@ def _submodule(file: FileChange) -> Iterator[Effect]:
 
 
 _SECTION = re.compile(r'\s*\[\s*submodule\s+"(?P<name>.*)"\s*\]\s*\Z')
-_SETTING = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*)\s*=\s*(?P<value>.*?)\s*\Z")
+_SETTING = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*)\s*=\s*+(?P<value>(?:.*\S)?)\s*\Z")
 
 
 def _modules(data: bytes | None) -> dict[str, tuple[str, int]]:

@@ -89,7 +89,7 @@ def _logical(text: str | None, comment: str = "#") -> Lines:
 
 # -------------------------------------------------------------------------------------------------------------------------- sudo
 
-_RULE = re.compile(r"^(\S+(?:\s*,\s*\S+)*)\s+(\S+)\s*=\s*(.+)$")
+_RULE = re.compile(r"^([^\s,]+(?:\s*,\s*[^\s,]+)*)\s+(\S+)\s*=\s*(.+)$")
 
 
 def _grants(text: str | None) -> dict[tuple[str, str], int]:

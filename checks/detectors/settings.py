@@ -53,7 +53,7 @@ _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """Weakest first (postgresql.org/docs/current/libpq-ssl)."""
 _REQUIRE = _MODES.index("require")
 _MODE = re.compile(r"\bsslmode=([a-z-]+)", re.IGNORECASE)
-_ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][\w.\-]*)\s*[=:]\s*(.*?)\s*$")
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][\w.\-]*)\s*[=:]\s*+((?:.*\S)?)\s*$")
 
 
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:

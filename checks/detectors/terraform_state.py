@@ -195,7 +195,7 @@ def _handed(step: Step) -> Iterator[Effect]:
         )
 
 
-_MAJOR = re.compile(r"\s*[~><=!]*\s*v?(\d+)")
+_MAJOR = re.compile(r"\s*+[~><=!]*+\s*+v?(\d+)")
 
 
 def _versions(step: Step) -> Iterator[Effect]:

@@ -106,8 +106,8 @@ def _power(file: Workflow, job: Job) -> str:
 
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?$", re.I)
-_EXACT = re.compile(r"[\w/.-]*?v?\d+\.\d+\.\d+[\w.+-]*$")
-_LOOSE = re.compile(r"[\w/.-]*?v?\d+(?:\.\d+)?(?:\.x)?$")
+_EXACT = re.compile(r"(?:[\w/.-]*?(?<!\d))??v?\d++\.\d++\.\d++[\w.+-]*+$")
+_LOOSE = re.compile(r"(?:[\w/.-]*?(?<!\d))??v?\d++(?:\.\d++)?(?:\.x)?$")
 _WORDS = ("a branch", "a tag that moves with each release", "an exact version tag", "a commit")
 
 

@@ -57,6 +57,8 @@ class Facts:
 
 
 _ASKED = r"auth|login|permission|role|staff|admin|scope|token|jwt|csrf|session|superuser|mfa|otp|2fa|verified|owner|member|api_?key|signed_in|polic(?:y|ies)|acl|access|entitle|tenant|rbac"
+NAME = 200
+"""Characters of a name that can be a guard's."""
 _GUARD = re.compile(
     rf"(?:\w*(?:{_ASKED})\w*_?required|require[sd]?_?\w*(?:{_ASKED})\w*|(?:ensure|check|verify|validate|assert|protect|restrict|enforce|is|has|can|use|with|jwt|basic|bearer|oauth|passport)_?\w*(?:{_ASKED}|user)\w*|"
     rf"authenticate\w*[!?]?|authorize\w*[!?]?|authorization|\w*auth(?:entication|orization)?_?(?:middleware|guard|check|handler)?|permission_classes|authentication_classes|user_passes_test|"
@@ -118,7 +120,7 @@ def speaks_of_guards(lines: Iterable[bytes], path: str) -> bool:
 
 
 def _is_guard(name: str) -> bool:
-    return _GUARD.match(name) is not None and not _NO_GUARD.search(name)
+    return len(name) <= NAME and _GUARD.match(name) is not None and not _NO_GUARD.search(name)
 
 
 @by_content(4096)

@@ -171,7 +171,7 @@ def _ini(text: str, path: str) -> Strictness:
 
 
 def _sonar(text: str) -> Strictness:
-    values = dict(re.findall(r"^\s*([\w.]+)\s*=\s*(.*?)\s*$", text.replace("\\\n", ""), re.MULTILINE))
+    values = dict(re.findall(r"^[ \t]*+([\w.]+)[ \t]*=[ \t]*+((?:.*\S)?)[ \t\r]*$", text.replace("\\\n", ""), re.MULTILINE))
     ignored = frozenset(
         f"{key} {part.strip()}" for key, value in values.items() if "exclusions" in key for part in value.split(",") if part.strip()
     )

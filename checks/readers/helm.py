@@ -51,7 +51,7 @@ class _Step:
     branches: list[tuple[str, list[_Step]]] = field(default_factory=list)
 
 
-_ACTION = re.compile(r"\{\{(-?)\s*(/\*.*?\*/|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)\s*?(-?)\}\}", re.DOTALL)
+_ACTION = re.compile(r"\{\{(-?)\s*+(/\*.*?\*/|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)(-?)\}\}", re.DOTALL)
 _BLOCKS = ("if", "with", "range", "define", "block")
 
 

@@ -56,7 +56,9 @@ _NO_FILE = re.compile(
     r"(?:^|/)(?:[\w.-]*(?:seeds?|fixtures?|dump|sample|mock|test[-_]?data|dummy[-_]?data)(?:[-_.][\w.-]*)?|schema|structure|tables|full[-_]schema|current[-_]schema)\.sql$",
     re.IGNORECASE,
 )
-_DECLARED = re.compile(r"(?:^|/)(?:[\w]+[-_.])*(?:grants?|roles|permissions|privileges|policies|rls)(?:[-_.][\w]+)*\.sql$", re.IGNORECASE)
+_DECLARED = re.compile(
+    r"(?:^|/)(?:[\w.-]*[-_.])?(?:grants?|roles|permissions|privileges|policies|rls)(?:[-_.][\w.-]*)?\.sql$", re.IGNORECASE
+)
 _FLYWAY = re.compile(r"(?:^|/)([VUR])(\d[\w.]*?)?__[^/]+\.sql$")
 _NUMBERED = re.compile(r"(?:^|/)\d{1,17}[-_.][^/]+\.sql$")
 _PAIRED = re.compile(r"^(.*)\.(up|down|do|undo)\.sql$", re.IGNORECASE)

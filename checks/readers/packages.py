@@ -361,9 +361,9 @@ def _without_targets(text: str) -> str:
 
 def _maven(text: str) -> Iterator[tuple[str, str, int]]:
     text = _without_targets(text)
-    for match in re.finditer(r"<(?:repository|pluginRepository|mirror)>.*?<url>\s*(.*?)\s*</url>", text, re.DOTALL):
-        yield "repository", match[1], text.count("\n", 0, match.start(1)) + 1
+    for match in re.finditer(r"<(?:repository|pluginRepository|mirror)>.*?<url>\s*+(.*?)</url>", text, re.DOTALL):
+        yield "repository", match[1].strip(), text.count("\n", 0, match.start(1)) + 1
     for match in re.finditer(
-        r"""\bmaven\s*(?:\(\s*(?:url\s*=\s*)?["']([^"']+)["']|\{[^}]*?\burl\s*(?:=\s*)?(?:uri)?\s*\(?\s*["']([^"']+)["'])""", text
+        r"""\bmaven\s*(?:\(\s*(?:url\s*=\s*)?["']([^"']+)["']|\{[^}]*?\burl\s*+(?:=\s*+)?(?:uri)?\s*+\(?\s*+["']([^"']+)["'])""", text
     ):
         yield "repository", match[1] or match[2], text.count("\n", 0, match.start()) + 1

@@ -140,7 +140,7 @@ _COPY = re.compile(r"^[ \t]*copy\s[^;]*\sfrom\s+stdin[^;]*;[^\n]*\n", re.IGNOREC
 _META = re.compile(r"^[ \t]*\\(\w+|!)([^\n]*)$", re.MULTILINE)
 _GEXEC = re.compile(r"\\gexec\b|\\gx?\b|\\gset\b")
 _TEMPLATE = re.compile(r"\{\{.{0,400}?\}\}|\{%.{0,400}?%\}|<%.{0,400}?%>|(?<!\$)\$\{[^{}\n]{0,200}\}|#\{[^{}\n]{0,200}\}", re.DOTALL)
-_GO = re.compile(r"^[ \t]*(GO|/)[ \t]*(\d+)?[ \t]*;?[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_GO = re.compile(r"^[ \t]*+(GO|/)[ \t]*+(\d++)?[ \t]*+;?[ \t]*+$", re.IGNORECASE | re.MULTILINE)
 _RUNS_FILE = frozenset({"i", "ir", "include", "include_relative", "!", "copy", "o", "w"})
 
 

@@ -517,7 +517,7 @@ def _by_braces(source: str, path: str) -> Suite:
 # Pest, PHP's other way to write tests: calls of `it`, `test` and `describe` with a title. Source: pestphp.com/docs/writing-tests, /skipping-tests.
 
 _PEST = re.compile(r"(?<![\w>$:\\])(?P<verb>it|test|describe)\s*(?P<open>\()")
-_PEST_TITLE = re.compile(r"\(\s*(['\"])(?P<title>(?:\\.|(?!\1).)*)\1", re.DOTALL)
+_PEST_TITLE = re.compile(r"\(\s*(['\"])(?P<title>(?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
 _PEST_CHAIN = re.compile(r"\s*->\s*(?P<method>\w+)\s*(?P<open>\()")
 _PEST_SKIP = re.compile(r"\(\s*(?:\)|['\"])")
 """`skip()` and `skip('why')`; a condition or a function decides at run time."""

@@ -12,7 +12,7 @@ from checks.model import Unreadable
 from checks.readers import text_of
 from checks.readers.documents import DEPTH, Node
 
-_HEADER = re.compile(r"[ \t]*\[{1,2}[ \t]*([^\[\]\n]{1,400}?)[ \t]*\]{1,2}[ \t]*(?:#.*)?\Z")
+_HEADER = re.compile(r"[ \t]*\[{1,2}[ \t]*+([^\[\]\n]{1,400}?)[ \t]*+\]{1,2}[ \t]*(?:#.*)?\Z")
 _KEY = re.compile(r"""[ \t]*((?:[A-Za-z0-9_.-]|"[^"\n]{0,200}"|'[^'\n]{0,200}')+)[ \t]*=""")
 
 

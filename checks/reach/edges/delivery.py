@@ -28,9 +28,9 @@ _REFERENCES = (
 _KUSTOMIZATION = re.compile(r"(?:^|/)[Kk]ustomization(?:\.ya?ml)?\Z")
 _YAML = re.compile(r".*\.(?:ya?ml|yaml\.j2)\Z|[Kk]ustomization\Z")
 _KIND = re.compile(rb"^kind\s*:\s*[\"']?(\w+)", re.MULTILINE)
-_NAME = re.compile(rb"^metadata\s*:\s*\n(?:[ \t]+(?!name\s*:).*\n)*?[ \t]+name\s*:\s*[\"']?([\w.:-]+)", re.MULTILINE)
+_NAME = re.compile(rb"^metadata[ \t]*:[ \t\r]*\n(?:[ \t]++(?!name\s*:).*\n)*+[ \t]++name\s*:\s*[\"']?([\w.:-]+)", re.MULTILINE)
 _SUBJECT = re.compile(
-    rb"kind\s*:\s*ServiceAccount\s*\n\s*name\s*:\s*[\"']?([\w.-]+)|name\s*:\s*[\"']?([\w.-]+)[\"']?\s*\n\s*(?:namespace:.*\n\s*)?kind\s*:\s*ServiceAccount"
+    rb"kind\s*:\s*ServiceAccount[ \t\r]*\n\s*+name\s*:\s*[\"']?([\w.-]+)|name\s*:\s*[\"']?([\w.-]+)[\"']?[ \t\r]*\n\s*+(?:namespace:.*\n\s*+)?kind\s*:\s*ServiceAccount"
 )
 _TITLE = re.compile(rb"^name\s*:\s*[\"']?([^\"'\n#]+)", re.MULTILINE)
 _KINDS = {
