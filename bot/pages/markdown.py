@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from bot.escape import visible
 
-_INLINE = re.compile(r"(`+)(.+?)\1|\*\*(.+?)\*\*|\*([^*\s][^*]*)\*")
+_INLINE = re.compile(r"(`++)(.+?)\1|\*\*(.+?)\*\*|\*([^*\s][^*]*)\*")
 _ITEM = re.compile(r"(\s*)(?:[-*]|\d+\.)\s+(.*)")
 
 

@@ -420,5 +420,10 @@ def _routed(old: _Routing | None, new: _Routing | None, path: str) -> Iterator[E
 
 
 DETECTOR = Detector(
-    name="alerting", title="Monitoring rules", rules=RULES, detect=detect, group=together, sure=re.compile(rb"(?m)^\s*-?\s*alert\s*:")
+    name="alerting",
+    title="Monitoring rules",
+    rules=RULES,
+    detect=detect,
+    group=together,
+    sure=re.compile(rb"(?m)^[ \t]*+-?[ \t]*+alert\s*:"),
 )

@@ -329,5 +329,5 @@ DETECTOR = Detector(
     rules=(DATA, REMOVED, PRIVILEGE, EXPOSED, GUARD, CHECK, SHOWN),
     detect=detect,
     group=together,
-    sure=re.compile(rb"(?m)^\s*-?\s*hosts\s*:"),
+    sure=re.compile(rb"(?m)^[ \t]*+-?[ \t]*+hosts\s*:"),
 )

@@ -60,7 +60,7 @@ _ASKED = r"auth|login|permission|role|staff|admin|scope|token|jwt|csrf|session|s
 NAME = 200
 """Characters of a name that can be a guard's."""
 _GUARD = re.compile(
-    rf"(?:\w*(?:{_ASKED})\w*_?required|require[sd]?_?\w*(?:{_ASKED})\w*|(?:ensure|check|verify|validate|assert|protect|restrict|enforce|is|has|can|use|with|jwt|basic|bearer|oauth|passport)_?\w*(?:{_ASKED}|user)\w*|"
+    rf"(?:\w*(?:{_ASKED})\w*required|require[sd]?\w*(?:{_ASKED})\w*|(?:ensure|check|verify|validate|assert|protect|restrict|enforce|is|has|can|use|with|jwt|basic|bearer|oauth|passport)_?\w*(?:{_ASKED}|user)\w*|"
     rf"authenticate\w*[!?]?|authorize\w*[!?]?|authorization|\w*auth(?:entication|orization)?_?(?:middleware|guard|check|handler)?|permission_classes|authentication_classes|user_passes_test|"
     rf"csrf\w*|protect_from_forgery|helmet|\w*rate_?limit\w*|\w*limiter|throttle\w*|get_current_\w*user\w*|get_\w*(?:admin|current_user)\w*|current_\w*user\w*|\w*guard|"
     rf"preauthorize|secured|rolesallowed|requirerole\w*|login_?required\w*|loginrequiredmixin|permissionrequiredmixin|userpassestestmixin|accessmixin|limit)\Z",

@@ -280,7 +280,7 @@ def evaluate(expression: str, dot: Any, names: dict[str, Any]) -> Any:
 
 
 def _plain(text: str) -> str:
-    found = re.match(r"\s*\(*\s*(?:include|template)\s+\"([^\"]*)\"", text)
+    found = re.match(r"\s*+\(*+\s*+(?:include|template)\s+\"([^\"]*)\"", text)
     return found.group(1) if found else text
 
 

@@ -469,7 +469,7 @@ _FORMS = {
         re.compile(r"(?:assert|expect|verify|should|check)\w*\s*[({]"),
     ),
     ".cs": _Form(
-        re.compile(r"(?P<marks>(?:\[[^\]\n]+\]\s*)+)(?:(?:public|private|internal|async|static|override|virtual)\s+)*[\w<>\[\]?.]+\s+(?P<name>\w+)\s*\("),
+        re.compile(r"(?P<marks>(?:\[[^\]\n]+\]\s*+)++)(?:(?:public|private|internal|async|static|override|virtual)\s+)*[\w<>\[\]?.]+\s+(?P<name>\w+)\s*\("),
         re.compile(r"\[\s*(?:\w+\.)*(?:Fact|Theory|Test|TestCase|TestMethod|DataTestMethod|SkippableFact)\b"),
         re.compile(r"\[\s*(?:\w+\.)*Ignore\b|\bSkip\s*="),
         re.compile(r"(?:Assert\.|Should|Verify|Expect)\w*\s*\("),
