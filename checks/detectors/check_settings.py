@@ -20,11 +20,12 @@ The check's name stays on the pull request, green, and what it promised is small
 Keep the threshold and exclude a single line with a reason, or lower it in a change of its own that says why.
 
 ## What it cannot see
-Thresholds given on a command line in a workflow, and rules that come from a preset in another package.
+Rules that come from a preset in another package, and thresholds in scripts other than those of package.json.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from checks.detectors.base import Detector, Rule, by_file, not_analysed
@@ -89,6 +90,17 @@ def _less(file: FileChange, old: Strictness, new: Strictness) -> Iterator[Effect
             after="none" if after is None else f"{after:g}",
             severity=Severity.LOW if after is not None and before - after < 5 else None,
             message=f"The check passes with less than before: {name} goes from {before:g} to {'nothing' if after is None else f'{after:g}'}.",
+        )
+    more = [(name, most, new.allowed[name]) for name, most in old.allowed.items() if new.allowed.get(name, 0) > most]
+    if more:
+        name, least, most = more[0]
+        yield THRESHOLD.effect(
+            subject=", ".join(sorted(row[0] for row in more))[:200],
+            path=file.path,
+            before=f"{least:g}",
+            after="any" if math.isinf(most) else f"{most:g}",
+            severity=Severity.LOW,
+            message=f"The check passes with more warnings than before: {name} goes from {least:g} to {'any number' if math.isinf(most) else f'{most:g}'}.",
         )
     off = sorted(name for name, on in old.switches.items() if on and not new.switches.get(name, new.inherits))
     off += sorted(

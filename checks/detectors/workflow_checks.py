@@ -215,7 +215,11 @@ def _replaced(item: _Lost, gained: list[tuple[Both, Pair, Check, Step]]) -> bool
 
 
 def _emptied(step: Step) -> bool:
-    return bool(step.run) and all(line.strip().startswith(("#", "echo", "true", ":")) or not line.strip() for line in step.run.splitlines())
+    return bool(step.run) and all(_NOTHING.match(line.strip()) for line in step.run.splitlines())
+
+
+_NOTHING = re.compile(r"(?:(?:echo|printf|true|:)(?:\s.*)?|exit(?:\s+0)?)?\s*(?:#.*)?\Z")
+"""A command that does nothing, or only says something."""
 
 
 def _same_step(one: Step, other: Step) -> bool:
@@ -516,7 +520,7 @@ def _step(both: Both, before: Workflow, job: Job, was: Step, now: Step, kind: st
         yield from _condition(both, was.condition, now.condition, what, now.condition_line or now.line, checked or STYLE, before)
     if old:
         yield from _soft_commands(both, what, was, now, old, new)
-    yield from _thresholds(both, what, was, now)
+    yield from _thresholds(both, what, was, now, bool(old))
     yield from _stops(both, what, was, now)
 
 
@@ -595,8 +599,27 @@ def _soft_commands(both: Both, what: str, was: Step, now: Step, old: Sequence[Ch
             severity=severity,
             message=f"The {what} now runs {check.key} with {flag}, so it passes where it did not.",
         )
+    asked = _asked(was.run)
+    for name, least in _asked(now.run).items():
+        if name in asked and (least > asked[name] if name == "max-warnings" else least < asked[name]):
+            yield SOFT.effect(
+                subject=f"{what}: --{name}",
+                path=both.path,
+                line=now.run_line,
+                before=f"{asked[name]:g}",
+                after=f"{least:g}",
+                severity=Severity.LOW,
+                message=f"The {what} now passes where it did not: --{name} goes from {asked[name]:g} to {least:g}.",
+            )
     if _switched_off(now) and not _switched_off(was):
         yield _softened(both, what, now.run_line, ", ".join(check.key for check in old[:3]), _switched_off(now))
+
+
+def _asked(run: str) -> dict[str, float]:
+    """The numbers on a step's command lines that decide whether a check passes (eslint.org, pytest-cov, coverage.readthedocs.io)."""
+    return {
+        name: float(number) for name, number in re.findall(r"(?<!\S)--(max-warnings|cov-fail-under|fail-under)[= ](\d{1,9})(?![\w.])", run)
+    }
 
 
 def _softened(both: Both, what: str, line: int, key: str, how: str) -> Effect:
@@ -656,7 +679,7 @@ _MUST_STAY_OFF = re.compile(
 _OFF = frozenset({"false", "0", "no", "never"})
 
 
-def _thresholds(both: Both, what: str, was: Step, now: Step) -> Iterator[Effect]:
+def _thresholds(both: Both, what: str, was: Step, now: Step, checks: bool) -> Iterator[Effect]:
     if not now.uses or was.action != now.action:
         return
     old = {name.lower(): text.strip() for name, text in was.with_}
@@ -673,17 +696,18 @@ def _thresholds(both: Both, what: str, was: Step, now: Step) -> Iterator[Effect]
             severity=Severity.MODERATE if _RAISING.match(key) else Severity.LOW,
             message=f"The {what} now passes where it did not: {name} is {value}.",
         )
-    passed = _let_pass(now) - _let_pass(was) if now.action.startswith("github/codeql-action/init") else frozenset()
-    if passed and len(_let_pass(now)) > len(_let_pass(was)):
-        shown = ", ".join(sorted(passed)[:6])
-        yield LESS.effect(
-            subject=f"{what}: config",
-            path=both.path,
-            line=now.input_line("config"),
-            after=shown,
-            severity=Severity.LOW,
-            message=f"The {what} newly leaves out {shown}.",
-        )
+    for key in [name.lower() for name, _ in now.with_ if checks and _WAIVING.match(name.lower())]:
+        allowed, wider = _let_pass(was, key), _let_pass(now, key)
+        if wider - allowed and len(wider) > len(allowed):
+            shown = ", ".join(sorted(wider - allowed)[:6])
+            yield LESS.effect(
+                subject=f"{what}: {key}",
+                path=both.path,
+                line=now.input_line(key),
+                after=shown,
+                severity=Severity.LOW,
+                message=f"The {what} newly leaves out {shown}.",
+            )
     for name, text in was.with_:
         if _MUST_STAY_ON.match(name.lower()) and text.strip().lower() in ("true", "1", "yes") and now.input(name.lower()) is None:
             yield SOFT.effect(
@@ -697,10 +721,20 @@ def _thresholds(both: Both, what: str, was: Step, now: Step) -> Iterator[Effect]
             )
 
 
-def _let_pass(step: Step) -> frozenset[str]:
-    """What CodeQL's configuration within a step leaves out (docs.github.com, "config" of codeql-action/init)."""
+_WAIVING = re.compile(
+    r"(?:config|ignore[-_]?(?:vulns?|vulnerabilities|cves?|ids?|rules?|paths?)|trivyignores|allow[-_](?:ghsas|licenses|dependencies-licenses)"
+    r"|(?:skip|exclude)[-_](?:checks?|paths?|dirs?|files?|rules?|framework)|paths[-_]ignore|disabled?[-_](?:checks|rules|linters))\Z"
+)
+"""Inputs of scanners' actions that name what is let pass (pip-audit, Trivy, checkov, dependency-review, CodeQL's `config`)."""
+
+
+def _let_pass(step: Step, key: str) -> frozenset[str]:
+    """What one input of a scanner's action lets pass; of CodeQL's configuration within a step, what that leaves out (docs.github.com)."""
+    given = step.input(key) or ""
+    if key != "config":
+        return frozenset(re.split(r"[\s,]+", given.strip())) - {""}
     try:
-        node = one_yaml((step.input("config") or "").encode(), "config")
+        node = one_yaml(given.encode(), "config") if step.action.startswith("github/codeql-action/init") else None
     except Unreadable:
         return frozenset()
     return waived("codeql-config.yml", node.plain_value()) if node is not None else frozenset()

@@ -9,6 +9,7 @@ semgrep, grype and tfsec; what scanners are told to let pass elsewhere is in `ch
 from __future__ import annotations
 
 import configparser
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Strictness:
     """Takes more from another file, which may say what this one does not."""
     raised: frozenset[str] = frozenset()
     """Rules that are an error somewhere in the file, whatever else is said of them for some paths."""
+    allowed: Mapping[str, float] = field(default_factory=dict)
+    """How much may be wrong at most, by script and linter; infinite where the script says no number."""
 
 
 NOTHING = Strictness()
@@ -118,6 +121,20 @@ def _percentages(prefix: str, value: Any) -> dict[str, float]:
 def _fail_under(options: Any) -> dict[str, float]:
     match = re.search(r"--cov-fail-under[= ](\d+)", " ".join(_texts(options)) if not isinstance(options, str) else options)
     return {"--cov-fail-under": float(match[1])} if match else {}
+
+
+def _allowed(scripts: Mapping[str, Any]) -> dict[str, float]:
+    """How many warnings each script lets its linter find (eslint.org/docs/latest/use/command-line-interface, stylelint.io, oxc.rs); -1 is any number."""
+    out = {}
+    for name, script in scripts.items():
+        linter = _LINTER.search(script) if isinstance(script, str) else None
+        if linter is not None:
+            found = [float(number) for number in re.findall(r"--max-warnings[= ](-?\d{1,9})(?!\S)", linter.string)]
+            out[f"{name} ({linter[0]} --max-warnings)"] = min((math.inf if number < 0 else number for number in found), default=math.inf)
+    return out
+
+
+_LINTER = re.compile(r"\b(?:eslint|stylelint|next lint|oxlint)\b")
 
 
 def _toml(text: str, path: str) -> Strictness:
@@ -197,7 +214,10 @@ def _document(path: str, name: str, value: dict[str, Any]) -> Strictness:
         jest = _at(value, "jest", "coverageThreshold")
         thresholds = {k: v for scope, held in table(jest).items() for k, v in _percentages(f"coverageThreshold.{scope}.", held).items()}
         return Strictness(
-            thresholds | _percentages("nyc.", value.get("nyc")), levels=_levels(_at(value, "eslintConfig", "rules")), inherits=True
+            thresholds | _percentages("nyc.", value.get("nyc")),
+            levels=_levels(_at(value, "eslintConfig", "rules")),
+            inherits=True,
+            allowed=_allowed(table(value.get("scripts"))),
         )
     if name.startswith("jest.config"):
         return Strictness(

@@ -57,7 +57,8 @@ _NO_FILE = re.compile(
     re.IGNORECASE,
 )
 _DECLARED = re.compile(
-    r"(?:^|/)(?:[\w.-]*[-_.])?(?:grants?|roles|permissions|privileges|policies|rls)(?:[-_.][\w.-]*)?\.sql$", re.IGNORECASE
+    r"(?:^|/)(?:[\w.-]*[-_.])?(?:(?:db[-_]?)?(?:grants?|roles|permissions|privileges|policies|rls|access)|db[-_]?users?)(?:[-_.][\w.-]*)?\.sql$",
+    re.IGNORECASE,
 )
 _FLYWAY = re.compile(r"(?:^|/)([VUR])(\d[\w.]*?)?__[^/]+\.sql$")
 _NUMBERED = re.compile(r"(?:^|/)\d{1,17}[-_.][^/]+\.sql$")

@@ -207,7 +207,7 @@ _SCRIPT_ASSERTS = (
 )
 _GROUPS = frozenset({"describe", "suite", "context", "fdescribe", "xdescribe"})
 _CASES = frozenset({"it", "test", "specify", "fit", "xit", "xtest", "ftest", "evalTest", "bench"})
-_NEVER = frozenset({"skip", "todo", "fixme", "failing", "fails", "fail"})
+_NEVER = frozenset({"skip", "todo", "fixme", "failing", "fails", "fail", "ignore"})
 _CONDITION = frozenset({"skipIf", "runIf", "if"})
 _NO_CASE = frozenset(
     {"each", "for", "extend", "use", "step", "beforeEach", "afterEach", "beforeAll", "afterAll", "configure", "setTimeout", *_CONDITION}
@@ -217,6 +217,7 @@ _TRANSPARENT = frozenset(
         "program", "statement_block", "expression_statement", "arguments", "arrow_function", "function_expression", "function_declaration",
         "if_statement", "else_clause", "for_statement", "for_in_statement", "export_statement", "try_statement", "await_expression",
         "lexical_declaration", "variable_declarator", "call_expression", "parenthesized_expression", "function", "generator_function",
+        "unary_expression",
     }
 )  # fmt: skip
 
@@ -231,9 +232,10 @@ def _script(root: Node, language: str) -> Suite:
         node, group, skipped, depth = stack.pop()
         if node.type == "call_expression" and (called := _called(node)):
             kind, words, title, body = called
-            if any(word in ("only",) for word in words) or words[0] in ("fit", "fdescribe", "ftest"):
+            said = _options(node)
+            if "only" in words or "only" in said or words[0] in ("fit", "fdescribe", "ftest"):
                 only.append((title, line(node)))
-            how = skipped or _script_skip(words)
+            how = skipped or _script_skip(words) or next((f"{words[0]} with {word}" for word in said if word in _NEVER), None)
             if kind == "case":
                 own = how or (None if body is not None else ".".join(words))
                 cases.append(_case(title, group, node, body or node, asserts, own))
@@ -259,6 +261,18 @@ def _script_skip(words: tuple[str, ...]) -> str | None:
     return next((f"{words[0]}.{word}" for word in words[1:] if word in _NEVER), None)
 
 
+def _options(node: Node) -> tuple[str, ...]:
+    """What the options of a test's call switch on: `{ skip: true }` (nodejs.org/api/test.html, vitest.dev/api, docs.deno.com/api)."""
+    arguments = node.child_by_field_name("arguments")
+    return tuple(
+        text(pair.child_by_field_name("key"))
+        for options in (arguments.named_children if arguments is not None else ())
+        if options.type == "object"
+        for pair in options.named_children
+        if pair.type == "pair" and (value := pair.child_by_field_name("value")) is not None and value.type in ("true", "string")
+    )
+
+
 def _called(node: Node) -> tuple[str, tuple[str, ...], str, Node | None] | None:
     """(case or group, the words of the callee, title, body) of a call that declares a test; None for any other call."""
     function = node.child_by_field_name("function")
@@ -275,7 +289,8 @@ def _called(node: Node) -> tuple[str, tuple[str, ...], str, Node | None] | None:
     root = text(function)
     words.append(root)
     words.reverse()
-    kind = "group" if root in _GROUPS or "describe" in words[1:] else "case" if root in _CASES else None
+    deno = words[:2] == ["Deno", "test"]
+    kind = "group" if root in _GROUPS or "describe" in words[1:] else "case" if root in _CASES or deno else None
     given = [child for child in arguments.named_children if child.type != "comment"]
     curried = (node.child_by_field_name("function") or node).type == "call_expression"
     if kind is None or not given or (words[-1] in _NO_CASE and not curried):
@@ -285,6 +300,8 @@ def _called(node: Node) -> tuple[str, tuple[str, ...], str, Node | None] | None:
         None,
     )
     first = given[0]
+    if deno and first.type == "object":
+        return _deno(first, tuple(words))
     # Playwright's `test.skip(condition, reason)` inside a body is no declaration, nor is `test(name)` of a helper's own.
     if first.type not in ("string", "template_string", "identifier", "binary_expression", "member_expression", "call_expression") or (
         first.type not in ("string", "template_string") and body is None
@@ -294,6 +311,13 @@ def _called(node: Node) -> tuple[str, tuple[str, ...], str, Node | None] | None:
         return None
     title = text(first)
     return kind, tuple(words), title[1:-1] if first.type in ("string", "template_string") else title, body
+
+
+def _deno(definition: Node, words: tuple[str, ...]) -> tuple[str, tuple[str, ...], str, Node | None] | None:
+    """What `Deno.test({ name, fn })` declares, as `_called` tells it (docs.deno.com/runtime/fundamentals/testing)."""
+    given = {text(part.child_by_field_name("key") or part.child_by_field_name("name")): part for part in definition.named_children}
+    name, body = (given[key].child_by_field_name("value") or given[key] if key in given else None for key in ("name", "fn"))
+    return ("case", words, text(name)[1:-1], body) if name is not None and name.type in ("string", "template_string") else None
 
 
 # --- Go ----------------------------------------------------------------------------------------------------------------------------------
