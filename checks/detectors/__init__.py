@@ -36,8 +36,8 @@ _REPOSITORY = (
     "CODEOWNERS", ".github/settings.{yml,yaml}", "**/*ruleset*.json", "**/*ruleset*/*.json", "{.,}mergify.{yml,yaml}", ".mergify/config.yml",
     "{.,}kodiak.toml", "{.,}bulldozer.{yml,yaml}", ".policy.{yml,yaml}", "policy-bot.yml", "*.rego", "*.sentinel", "sentinel.hcl",
     "OWNERS", "OWNERS_ALIASES",
-    "{org,orgs,peribolos,members,team,teams}.{yml,yaml}", "**/{org,orgs,teams,permissions}/**/*.{yml,yaml}", "authorized_keys*",
-    "**/{ssh,keys,ssh_keys,ssh-keys}/*.pub", "sudoers", "**/sudoers.d/*", "app.{yml,yaml}", "app-manifest.*", "{slack-,slack_,}manifest.{json,yml,yaml}",
+    "{org,orgs,peribolos,members,team,teams}.{yml,yaml}", "**/{org,orgs,teams,permissions}/**/*.{yml,yaml}",
+    "app.{yml,yaml}", "app-manifest.*", "{slack-,slack_,}manifest.{json,yml,yaml}",
 )  # fmt: skip
 """Files in which a repository keeps its own rules."""
 
@@ -65,6 +65,13 @@ _APPLICATIONS = (
     "**/{electron,main,desktop}/**/*.{js,ts,mjs,cjs}", "{main,window,background,electron*}.{js,ts,mjs,cjs}",
 )  # fmt: skip
 """Manifests of applications for phones, browsers and desktops."""
+
+_KEYS_AND_LISTS = (
+    "authorized_keys*",
+    "**/{ssh,keys,ssh_keys,ssh-keys}/*.pub",
+    "*.{yml,yaml,json,toml,ini,cfg,conf,pp,nix,sh,tpl,tftpl,j2,erb,ign,bu}",
+)
+"""Files that say who may log in."""
 
 REGISTER: dict[str, tuple[str, ...]] = {
     "agent_instructions": (
@@ -96,6 +103,7 @@ REGISTER: dict[str, tuple[str, ...]] = {
     "secrets": ("**",),
     "app_guards": ("*.{py,js,jsx,ts,tsx,mjs,cjs,mts,cts,go,java,rb}",),
     "repository_rules": _REPOSITORY,
+    "people": (*_KEYS_AND_LISTS, *_TERRAFORM),
     "dependencies": _PACKAGES,
     "check_settings": _CHECKERS,
     "manifests": _APPLICATIONS,

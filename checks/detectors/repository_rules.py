@@ -3,8 +3,8 @@
 ## What it detects
 Paths that lose their code owner or get another one (computed for every tracked path on both sides, the last match wins, `.github/` before the
 root before `docs/`). Branch protection and rulesets in files (`.github/settings.yml`, ruleset JSON) that ask for less. Merge automation (Mergify,
-Kodiak, Bulldozer, policy-bot) that merges on fewer conditions. OPA and Sentinel policies that are removed or may now fail. People, teams and
-keys that newly get access (organisation files, OWNERS, authorized keys, sudoers), and GitHub App and Slack App manifests that ask for more.
+Kodiak, Bulldozer, policy-bot) that merges on fewer conditions. OPA and Sentinel policies that are removed or may now fail. People and
+teams that newly get access (organisation files, OWNERS), and GitHub App and Slack App manifests that ask for more.
 
 ## Why it matters
 These files decide which checks are forced. Weakening one is quiet, and everything merged afterwards is less guarded.
@@ -458,50 +458,6 @@ def _organisation(change: Change, file: FileChange) -> Iterator[Effect]:
         )  # fmt: skip
 
 
-_KEY = re.compile(r"\b((?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-nistp\d+|sk-[\w@.-]+)\s+[A-Za-z0-9+/=]{40,})\s*(.*)")
-
-
-def _keys(change: Change, file: FileChange) -> Iterator[Effect]:
-    def keys(data: bytes | None, path: str) -> dict[str, tuple[str, int]]:
-        text = text_of(data or b"", path)
-        return {
-            m[1]: (m[2], number)
-            for number, line in enumerate(text.split("\n"), 1)
-            if not line.lstrip().startswith("#") and (m := _KEY.search(line))
-        }
-
-    before = keys(change.base_bytes(file), file.base_path)
-    for key, (name, line) in keys(change.head_bytes(file), file.path).items():
-        if key not in before:
-            yield ACCESS.effect(
-                subject=f"SSH key {name or key[-12:]}",
-                path=file.path,
-                line=line,
-                severity=Severity.HIGH,
-                message=f"Whoever holds the SSH key {name or '…' + key[-12:]} can newly log in.",
-            )
-
-
-def _sudoers(change: Change, file: FileChange) -> Iterator[Effect]:
-    def lines(data: bytes | None, path: str) -> dict[str, int]:
-        text = text_of(data or b"", path).replace("\\\n", " ")
-        rules = ((" ".join(line.split()), number) for number, line in enumerate(text.split("\n"), 1))
-        return {rule: number for rule, number in rules if rule and not rule.startswith(("#", "Defaults", "@")) and "=" in rule}
-
-    before = lines(change.base_bytes(file), file.base_path)
-    for rule, number in lines(change.head_bytes(file), file.path).items():
-        if rule not in before and "!" not in rule:
-            everything = "NOPASSWD" in rule and rule.rstrip().endswith("ALL")
-            yield ACCESS.effect(
-                subject=rule,
-                path=file.path,
-                line=number,
-                after=rule,
-                severity=Severity.CRITICAL if everything else Severity.HIGH,
-                message=f"{rule.split()[0]} may newly run commands as another user: {rule}.",
-            )
-
-
 def _app(change: Change, file: FileChange) -> Iterator[Effect]:
     old, new = _plain(change, file)
     if not isinstance(old, dict) or not isinstance(new, dict):
@@ -547,8 +503,6 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[Change, FileChange], Iterator[E
     (re.compile(r"\.rego\Z"), _rego),
     (re.compile(r"(?:\.sentinel|(?:^|/)sentinel\.hcl)\Z"), _sentinel),
     (re.compile(r"(?:^|/)(?:OWNERS|OWNERS_ALIASES|(?:org|orgs|peribolos|members|teams?)\.ya?ml)\Z|(?:^|/)(?:orgs?|teams|permissions)/(?:.*/)?[^/]+\.ya?ml\Z"), _organisation),
-    (re.compile(r"(?:^|/)authorized_keys[^/]*\Z|(?:^|/)(?:ssh|keys|ssh[_-]keys)/[^/]+\.pub\Z"), _keys),
-    (re.compile(r"(?:^|/)sudoers(?:\.d/[^/]+)?\Z"), _sudoers),
     (re.compile(r"(?:^|/)(?:app\.ya?ml|app-manifest\.(?:json|ya?ml)|(?:slack[-_.])?manifest\.(?:json|ya?ml)|slack[^/]*\.(?:json|ya?ml))\Z"), _app),
 )  # fmt: skip
 
