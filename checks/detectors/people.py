@@ -26,7 +26,10 @@ Who holds a key, names without an address, and what a list is for where its name
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -64,25 +67,38 @@ class _Listed(NamedTuple):
     who: str
 
 
+class _Place(NamedTuple):
+    name: str
+    """The key's comment."""
+    line: int
+    after: str
+    """The line before it."""
+
+
 def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     """Effects of the changed files taken together: what moved from one to the other is nothing new."""
     files = [file for file in files if place_of(file.path) is Place.DEPLOYED]
-    keys: set[str] = set()
+    more: Counter[str] = Counter()
     listed: set[_Listed] = set()
     for file in files:
-        data = change.base_bytes(file) or b""
-        try:
-            keys.update(_keys(data, file.base_path))
-            listed.update(_lists(data, file.base_path))
-        except Unreadable:
-            continue  # told, as an effect, by what reads the file whole
+        with suppress(Unreadable):  # told, as an effect, by what reads the file whole
+            more.subtract({key: len(found) for key, found in _old_keys(change, file).items()})
+            listed.update(_lists(change.base_bytes(file) or b"", file.base_path))
+        with suppress(Unreadable):
+            more.update({key: len(found) for key, found in _keys(change.head_bytes(file) or b"", file.path).items()})
     gone = {_Listed(row.role, row.who.partition("@")[0]) for row in listed}
     for file in files:
         if file.new is None or not file.new.is_file:
             continue
         data = change.head_bytes(file) or b""
         try:
-            yield from (_accepted(file, key, found) for key, found in _keys(data, file.path).items() if key not in keys)
+            # A key that opens one machine already may newly open another, so it is the number of its places that counts.
+            for key, found in _keys(data, file.path).items():
+                old = _old_keys(change, file).get(key, [])
+                if more[key] > 0 and len(found) > len(old):
+                    held = {(place.name, place.after) for place in old}
+                    yield _accepted(file, key, next((place for place in found if (place.name, place.after) not in held), found[-1]))
+                    del more[key]
             fresh = [] if file.old is None else [(row, line) for row, line in _lists(data, file.path).items() if row not in listed]
         except Unreadable as unreadable:
             if _LOGINS.search(file.path):
@@ -92,14 +108,21 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
         yield from _newly_listed(file, [(row, line) for row, line in fresh if _Listed(row.role, row.who.partition("@")[0]) not in gone])
 
 
-def _accepted(file: FileChange, key: str, found: tuple[str, int]) -> Effect:
-    name, line = found
+def _old_keys(change: Change, file: FileChange) -> dict[str, list[_Place]]:
+    try:
+        return _keys(change.base_bytes(file) or b"", file.base_path)
+    except Unreadable:
+        return {}
+
+
+def _accepted(file: FileChange, key: str, place: _Place) -> Effect:
+    name = place.name or "…" + key[-12:]
     return KEY.effect(
-        subject=f"SSH key {name or key[-12:]}",
+        subject=f"SSH key {name}",
         path=file.path,
-        line=line,
+        line=place.line,
         severity=None if _LOGINS.search(file.path) else Severity.MODERATE,
-        message=f"Whoever holds the SSH key {name or '…' + key[-12:]} can newly log in.",
+        message=f"Whoever holds the SSH key {name} can newly log in.",
     )
 
 
@@ -120,15 +143,18 @@ def _newly_listed(file: FileChange, rows: Sequence[tuple[_Listed, int]]) -> Iter
         )
 
 
-def _keys(data: bytes, path: str) -> dict[str, tuple[str, int]]:
-    """Type and body of every key that may log in → its comment and line."""
+@lru_cache(maxsize=64)
+def _keys(data: bytes, path: str) -> dict[str, list[_Place]]:
+    """Type and body of every key that may log in → where it stands."""
     if not any(mark in data for mark in (b"ssh-", b"ecdsa-sha2-", b"@openssh.com")):
         return {}
-    out: dict[str, tuple[str, int]] = {}
+    out: dict[str, list[_Place]] = {}
+    before = ""
     for number, line in enumerate(text_of(data, path).split("\n"), 1):
         for match in _KEY.finditer(line):
             if not line.lstrip().startswith(("#", "//")) and not _HOST.search(line[: match.start()][-200:]):
-                out.setdefault(" ".join(match[1].split()), (match[2], number))
+                out.setdefault(" ".join(match[1].split()), []).append(_Place(match[2], number, before))
+        before = line
     return out
 
 
