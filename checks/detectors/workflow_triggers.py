@@ -276,20 +276,13 @@ def _let_through(old: Job, now: Sequence[Step]) -> Step | None:
 # Injection
 
 _SCRIPT_INPUTS = {
-    "actions/github-script": ("script",),
-    "azure/cli": ("inlinescript",),
-    "azure/powershell": ("inlinescript",),
-    "appleboy/ssh-action": ("script",),
     "cardinalby/js-eval-action": ("expression",),
-    "amadevus/pwsh-script": ("script",),
-    "jannekem/run-python-script-action": ("script",),
     "addnab/docker-run-action": ("run", "options"),
-    "mikefarah/yq": ("cmd",),
     "8398a7/action-slack": ("custom_payload",),
-    "nick-fields/retry": ("command",),
-    "nick-invision/retry": ("command",),
 }
-"""Actions that run one of their inputs as code. Source: the actions' own metadata."""
+"""Actions that run an input as code whose name does not say so. Source: the actions' own metadata."""
+_SCRIPT_NAME = re.compile(r"(?:\w+[-_])?(?:inline[-_]?)?(?:script|command)s?|run|cmd")
+"""Inputs that an action runs, in a shell or as a program of their own, whoever wrote it (CodeQL's list of sinks for actions: these names)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +326,8 @@ _KEPT = re.compile(r"""^(?!\s*\#)[^\n]*[$`][^\n]*>>?\s*["']?\$\{?(?P<file>GITHUB
 def _scripts(step: Step) -> Iterator[tuple[str, int]]:
     if step.run:
         yield step.run, step.run_line
-    for name in _SCRIPT_INPUTS.get(step.action, ()):
-        text = step.input(name)
-        if text:
+    for name, text in step.with_:
+        if _SCRIPT_NAME.fullmatch(name.lower()) or name.lower() in _SCRIPT_INPUTS.get(step.action, ()):
             yield text, step.input_line(name)
 
 

@@ -123,6 +123,7 @@ _LIGHT = re.compile(
     r"vpc_security_group_(in|e)gress_rule|security_group_rule|network_acl_rule|\w+_association|\w+_attachment|s3_bucket_(acl|ownership_controls)|ec2_tag|ssm_association)\Z"
     r"|azurerm_(role_assignment|role_definition|network_security_rule|\w+_association|\w+_access_policy)\Z"
     r"|google_\w+_iam_(member|binding|policy)\Z|google_(project_service|compute_firewall)\Z"
+    r"|aws_(athena_named_query|cloudwatch_query_definition|cloudwatch_dashboard)\Z|(datadog|grafana|newrelic|azurerm|google_monitoring)_(\w+_)?dashboard(_json)?\Z"
     r"|kubernetes_(cluster_)?role(_binding)?(_v1)?\Z|github_(team|membership|team_\w+|repository_collaborators?|issue_label\w*|actions_variable)\Z"
 )
 
@@ -133,7 +134,7 @@ def is_helper(resource_type: str) -> bool:
 
 
 def is_light(resource_type: str) -> bool:
-    """Whether a type only permits or connects something: losing it narrows, and it is made again from text."""
+    """Whether a type only permits, connects or shows something (a saved query, a dashboard): nothing stops without it, and it is made again from text."""
     return _LIGHT.match(resource_type) is not None
 
 
