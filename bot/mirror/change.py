@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 
 from bot.mirror.landing import Landing, landing
-from bot.mirror.objects import GitTree, Objects
+from bot.mirror.listing import differing
+from bot.mirror.objects import GitTree, Objects, tree_of
 from bot.mirror.runner import GitError, collect, is_oid, run, start
-from checks.model import Change, Commit, Entry, FileChange, Pull
+from checks.model import Change, Commit, Pull
 from checks.trees import pair_renames
 
 CHAIN = 50
@@ -22,8 +23,6 @@ COMMITS = 1000
 """Commits between merge base and head that are read."""
 FILES = 50_000
 """Changed files that are judged; more is said."""
-LISTING = 64 << 20
-"""Bytes of the list of changed files: some 400,000 of them. A longer one is not read to its end."""
 
 
 class RepositoryError(Exception):
@@ -117,26 +116,13 @@ def opened(git_dir: Path, base: str | None, head: str | None, repository: str, p
 
 
 def change(objects: Objects, span: Range, repository: str, pull: Pull | None = None) -> Change:
-    """The change of a range: the list of files from git's raw records, never from a rendered diff."""
+    """The change of a range: the list of files from the trees themselves, never from a rendered diff."""
     git_dir = objects.git_dir
-    listing = start(
-        git_dir,
-        "diff-tree",
-        "-r",
-        "-z",
-        "--raw",
-        "--no-renames",
-        "--full-index",
-        "--no-ext-diff",
-        "--no-textconv",
-        span.merge_base,
-        span.head,
-    )
     chain = _chain(objects, span.merge_base, span.head)
     history = None
     if chain is None:
         history = start(git_dir, "rev-list", f"--max-count={COMMITS}", span.head, f"^{span.merge_base}", "--")
-    files = raw_records(collect(listing, "diff-tree", limit=LISTING))
+    files = differing(objects, tree_of(objects, span.merge_base), tree_of(objects, span.head))
     unlisted = f"{len(files):,} files changed; the first {FILES:,} are judged" if len(files) > FILES else None
     files = files[:FILES]
     before = GitTree(objects, span.merge_base, {file.path: file.old for file in files})
@@ -168,29 +154,9 @@ def change(objects: Objects, span: Range, repository: str, pull: Pull | None = N
         counted=cache(lambda: _counted(counting)),
         unlisted=unlisted,
         merged=moved.tree,
-        landing=pair_renames(raw_records(moved.listing)[:FILES]),
+        landing=pair_renames(moved.files[:FILES]),
         unmerged=moved.why,
     )
-
-
-def raw_records(output: bytes) -> list[FileChange]:
-    """The records of `diff-tree -z --raw`: git-scm.com/docs/git-diff-tree, "RAW OUTPUT FORMAT". Raises `GitError` if they do not add up."""
-    fields = output.split(b"\0")
-    if fields[-1] == b"":
-        fields.pop()
-    if len(fields) % 2:
-        raise GitError("the list of changed files is cut")
-    files: list[FileChange] = []
-    for header, name in zip(fields[::2], fields[1::2], strict=True):
-        if not header.startswith(b":"):
-            raise GitError("the list of changed files is not in git's raw format")
-        old_mode, new_mode, old_oid, new_oid, _ = header[1:].decode("ascii").split(" ", 4)
-        files.append(FileChange(name.decode("utf-8", "surrogateescape"), _entry(old_mode, old_oid), _entry(new_mode, new_oid)))
-    return files
-
-
-def _entry(mode: str, oid: str) -> Entry | None:
-    return None if mode == "000000" else Entry(int(mode, 8), oid)
 
 
 def _counted(counting: subprocess.Popen[bytes]) -> tuple[int, int]:

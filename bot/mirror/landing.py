@@ -8,11 +8,13 @@ a folder of their own, so that nothing is written into the repository that is lo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from bot.mirror.objects import GitTree, Objects
+from bot.mirror.listing import differing
+from bot.mirror.objects import GitTree, Objects, tree_of
 from bot.mirror.runner import GitError, collect, is_oid, run, start, version
 from checks.model import FileChange
 
@@ -31,8 +33,8 @@ class Landing:
     """What would land, or why that is not known. All empty: the base branch did nothing that could matter, or the two conflict."""
 
     tree: GitTree | None = None
-    listing: bytes = b""
-    """The raw records of what differs between the base's tip and that tree."""
+    files: Sequence[FileChange] = ()
+    """What differs between the base's tip and that tree, renames not paired."""
     why: str | None = None
 
 
@@ -41,8 +43,9 @@ def landing(objects: Objects, merge_base: str, base: str, head: str, files: Sequ
 
     A conflict is no answer: GitHub merges nothing then, and what resolves it is a new head.
     """
-    theirs = run(objects.git_dir, *_LISTING, merge_base, base)
-    names = theirs.decode("utf-8", "surrogateescape").split("\0")[1::2]
+    tip = tree_of(objects, base)
+    theirs = differing(objects, tree_of(objects, merge_base), tip)
+    names = {file.path for file in theirs}
     ours = [path for file in files for path in {file.path, file.base_path}]
     if not near(ours, names):
         return Landing()
@@ -54,8 +57,8 @@ def landing(objects: Objects, merge_base: str, base: str, head: str, files: Sequ
     known = place if place.startswith("/") else str(Path("/") / place)
     apart = {"GIT_OBJECT_DIRECTORY": folder.name, "GIT_ALTERNATE_OBJECT_DIRECTORIES": known}
     objects.at_end(folder.cleanup)
-    both = set(ours) & set(names)
-    objects.sizes(oid for oid in _oids(theirs, both) if set(oid) != {"0"})
+    both = names.intersection(ours)
+    objects.sizes(_oids(file for file in theirs if file.path in both))
     # Our switch against renames in lists of files would hold for merges too; GitHub's follow them.
     words = ("-c", "merge.renames=true", "merge-tree", "--write-tree", "-z", "--no-messages", base, head)
     told: bytes | None = None
@@ -67,8 +70,7 @@ def landing(objects: Objects, merge_base: str, base: str, head: str, files: Sequ
             if attempt:
                 return Landing(why=f"the merge with the base branch could not be made: {error}")
             # A copy without contents: a rename is seen by comparing what went with what came.
-            wanted = [oid for oid in _oids(theirs, None) if set(oid) != {"0"}][:RENAMES]
-            objects.sizes(wanted)
+            objects.sizes(islice(_oids(theirs), RENAMES))
     first = (told or b"").split(b"\0")[0].decode("ascii", "replace")
     if not is_oid(first):
         return Landing(why="git did not say what the merge is")
@@ -76,11 +78,7 @@ def landing(objects: Objects, merge_base: str, base: str, head: str, files: Sequ
         return Landing()
     merged = Objects(objects.git_dir, objects.bring, extra=apart)
     objects.at_end(merged.close)
-    listing = collect(start(objects.git_dir, *_LISTING, base, first, extra=apart), "diff-tree")
-    return Landing(GitTree(merged, first), listing)
-
-
-_LISTING = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", "--no-ext-diff", "--no-textconv")
+    return Landing(GitTree(merged, first), differing(merged, tip, first))
 
 
 def near(ours: Iterable[str], theirs: Iterable[str]) -> bool:
@@ -98,8 +96,5 @@ def _folder(path: str) -> tuple[str, ...]:
     return tuple(path.split("/")[:-1][:DEEP])
 
 
-def _oids(listing: bytes, paths: set[str] | None) -> Iterable[str]:
-    fields = listing.split(b"\0")
-    for header, name in zip(fields[::2], fields[1::2], strict=False):
-        if paths is None or name.decode("utf-8", "surrogateescape") in paths:
-            yield from header.decode("ascii", "replace").split(" ")[2:4]
+def _oids(files: Iterable[FileChange]) -> Iterator[str]:
+    return (entry.oid for file in files for entry in (file.old, file.new) if entry is not None and not entry.is_submodule)

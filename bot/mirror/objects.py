@@ -209,6 +209,17 @@ class Objects:
                 )
             return known
 
+    def raw_trees(self, oids: Iterable[str]) -> dict[str, bytes | None]:
+        """The contents of many tree objects in few exchanges; None for one that is missing or over the limit."""
+        with self._lock:
+            found: dict[str, bytes | None] = {}
+            wanted = list(dict.fromkeys(oids))
+            for at in range(0, len(wanted), BATCH):
+                with self._contents:
+                    found.update(zip(wanted[at : at + BATCH], self._contents.small(wanted[at : at + BATCH], TREE_LIMIT), strict=True))
+            self.bytes_read += sum(len(content) for content in found.values() if content)
+            return found
+
     def paths(self, oid: str) -> Sequence[str]:
         """Every file below a tree object."""
         listing = collect(start(self.git_dir, "ls-tree", "-r", "-z", "--name-only", "--full-tree", oid, extra=self._extra), "ls-tree")
@@ -227,19 +238,11 @@ class Objects:
     def _small(self, oid: str, limit: int) -> bytes:
         """A tree or a commit, in one exchange: what is over the limit is let past, not kept."""
         with self._contents:
-            header = self._contents.ask([oid])[0]
-            if header is None:
-                raise Unreadable("", "it is missing from this copy of the repository")
-            size = int(header[2])
-            if size > limit:
-                for at in range(0, size + 1, 1 << 20):
-                    self._contents.take(min(1 << 20, size + 1 - at))
-                raise Unreadable("", f"{size:,} bytes are over the limit of {limit:,}")
-            content = self._contents.take(size + 1)
-        if len(content) != size + 1:
-            raise GitLimit("git ended while it gave an object")
-        self.bytes_read += size
-        return content[:-1]
+            content = next(iter(self._contents.small([oid], limit)))
+        if content is None:
+            raise Unreadable("", f"it is missing from this copy of the repository, or over the limit of {limit:,} bytes")
+        self.bytes_read += len(content)
+        return content
 
     def _content(self, oid: str, path: str, limit: int) -> bytes:
         size = self.size(oid)
@@ -301,6 +304,20 @@ class _Pipe:
                 raise GitLimit("git ended while it gave an object")
             yield content[:-1]
 
+    def small(self, oids: Sequence[str], limit: int) -> Iterator[bytes | None]:
+        """The contents of trees or commits, None for one that is missing or over `limit` bytes: what is over is let past, not kept."""
+        self._say(oids)
+        for _ in oids:
+            header = self._header()
+            size = int(header[2]) if header is not None else -1
+            if size > limit:
+                for at in range(0, size + 1, 1 << 20):
+                    self.take(min(1 << 20, size + 1 - at))
+            content = self.take(size + 1) if 0 <= size <= limit else None
+            if content is not None and len(content) != size + 1:
+                raise GitLimit("git ended while it gave an object")
+            yield None if content is None else content[:-1]
+
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
         assert self._child.stdout is not None
@@ -351,6 +368,14 @@ def _identity(value: bytes) -> Identity:
     return Identity(name, rest.partition(">")[0])
 
 
+def tree_of(objects: Objects, commit: str) -> str:
+    """The id of a commit's tree. Raises `GitError` where the commit is not here."""
+    oid = objects.resolve(commit, "tree")
+    if oid is None:
+        raise GitError(f"the commit {commit[:12]} is not in this repository")
+    return oid
+
+
 class GitTree:
     """The tree of one commit. `known` are entries that need no walk, such as those of a list of changed files."""
 
@@ -358,10 +383,7 @@ class GitTree:
         self.objects, self.commit = objects, commit
         self.known = dict(known or {})
         self._folders: dict[str, Mapping[str, Entry]] = {}
-        root = objects.resolve(commit, "tree")
-        if root is None:
-            raise GitError(f"the commit {commit[:12]} is not in this repository")
-        self.oid = root
+        self.oid = tree_of(objects, commit)
 
     def entry(self, path: str) -> Entry | None:
         if path in self.known:

@@ -75,7 +75,15 @@ class Sequenced:
 
 
 def sequence(change: Change, files: Iterable[FileChange]) -> Sequenced:
-    """All that the migrations among `files` do, in the order they run."""
+    """All that the migrations among `files` do, in the order they run: worked out once for all detectors that ask."""
+    key = ("sequence", tuple(files))
+    if key not in change.memo:
+        change.memo[key] = _sequenced(change, key[1])
+    found: Sequenced = change.memo[key]
+    return found
+
+
+def _sequenced(change: Change, files: Iterable[FileChange]) -> Sequenced:
     history = History(change.before)
     out = Sequenced(history=history)
     planned: list[tuple[Migration, Sequence[Operation]]] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from bot import codec, escape
 from bot.commands import parse
 from bot.evidence.checks import only_file
-from bot.mirror.change import raw_records
+from bot.mirror.listing import raw_records
 from bot.mirror.objects import _parse_commit, _parse_tree
 from bot.mirror.runner import GitError
 from bot.triggers import BadPayload, triggers
