@@ -151,6 +151,9 @@ class Tree(Protocol):
     def prefetch(self, paths: Iterable[str]) -> None:
         """Say which files will be read next: a copy that left contents out brings them in one go. Nothing is promised of them."""
 
+    def read_ahead(self, paths: Iterable[str]) -> None:
+        """Read these files in few exchanges: all of them are asked for now. Nothing is promised of them."""
+
     def paths(self) -> Sequence[str]:
         """Every file of the tree: costs as much as the repository is large, so ask only where nothing smaller answers."""
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar, cast
 
+from checks.kept import Kept
 from checks.model import Tree, Unreadable
 from checks.places import Place, place_of
+
+Found = TypeVar("Found")
 
 FILES, BYTES = 4000, 64 << 20
 """How much source is searched; more is not known."""
@@ -74,13 +78,33 @@ def reads_names(path: str) -> bool:
     )
 
 
-def contents(tree: Tree, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """The files and what is in them, in their order. Raises `Unreadable` where a bound leaves some out."""
-    tree.prefetch(paths[:FILES])
+def looked_at(tree: Tree, paths: Sequence[str], question: object, look: Callable[[bytes, str], Found]) -> Iterator[tuple[str, Found]]:
+    """What `look` says of each file, in their order; the same `question` asked of the same content again is answered from memory.
+
+    Raises `Unreadable` where a bound leaves some out.
+    """
+    entries = {path: entry for path in paths[:FILES] if (entry := tree.entry(path)) is not None and entry.is_file}
+    known = {path: cast("tuple[Found, int] | None", _LOOKED.get((entry.oid, question))) for path, entry in entries.items()}
+    unread = [path for path, answer in known.items() if answer is None]
+    tree.prefetch(unread)
+    ahead = {path: unread[at : at + AHEAD] for at in range(0, len(unread), AHEAD) for path in unread[at : at + 1]}
     size = 0
-    for searched, path in enumerate(paths, 1):
-        content = tree.read(path) or b""
-        size += len(content)
-        yield path, content
-        if searched >= FILES or size >= BYTES:
-            raise Unreadable(path, f"more than {FILES:,} source files or {BYTES >> 20} MiB")
+    for path, entry in entries.items():
+        answer = known[path]
+        if answer is None:
+            if path in ahead:
+                tree.read_ahead(ahead[path])
+            content = tree.read(path) or b""
+            answer = (look(content, path), len(content))
+            _LOOKED.put((entry.oid, question), answer)
+        yield path, answer[0]
+        size += answer[1]
+        if size >= BYTES:
+            raise Unreadable(path, f"more than {BYTES >> 20} MiB")
+    if len(paths) > FILES:
+        raise Unreadable(paths[FILES], f"more than {FILES:,} source files")
+
+
+AHEAD = 250
+"""Files that are read in one exchange."""
+_LOOKED = Kept(200_000)

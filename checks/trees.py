@@ -52,6 +52,9 @@ class MemoryTree:
     def prefetch(self, paths: Iterable[str]) -> None:
         """Nothing: all of it is here."""
 
+    def read_ahead(self, paths: Iterable[str]) -> None:
+        """Nothing: all of it is here."""
+
     def paths(self) -> Sequence[str]:
         return tuple(self._entries)
 

@@ -401,8 +401,15 @@ class GitTree:
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Say what will be read: contents that this copy left out are brought in one go."""
+        self.objects.sizes(self._files(paths))
+
+    def read_ahead(self, paths: Iterable[str]) -> None:
+        """Read these files in few exchanges."""
+        self.objects.contents(self._files(paths))
+
+    def _files(self, paths: Iterable[str]) -> list[str]:
         entries = (self.entry(path) for path in paths)
-        self.objects.sizes(entry.oid for entry in entries if entry is not None and entry.is_file)
+        return [entry.oid for entry in entries if entry is not None and entry.is_file]
 
     def list(self, directory: str) -> Mapping[str, Entry]:
         known = self._folders.get(directory)

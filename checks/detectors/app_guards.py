@@ -31,6 +31,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from checks.detectors.base import Detector, Rule, not_analysed, together
+from checks.kept import Kept
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Reversible, Severity, Side, Unreadable
 from checks.places import Place, place_of
 from checks.readers.appguards import Facts, Handler, Switch, facts, speaks_of_guards
@@ -132,6 +133,10 @@ _MODEL = re.compile(
 """Code that is shown or copied, or that tests: nothing is served from it."""
 
 
+_SPEAKS = Kept(100_000)
+"""Whether the lines that differ between two contents speak of guards."""
+
+
 def _sides(change: Change, file: FileChange, unread: list[Effect]) -> tuple[Facts, Facts] | None:
     """The facts of both sides; None where no line that speaks of guards differs. What is too large to read is put into `unread`."""
     if (
@@ -144,8 +149,13 @@ def _sides(change: Change, file: FileChange, unread: list[Effect]) -> tuple[Fact
     after = b""
     try:
         before, after = change.base_bytes(file) or b"", change.head_bytes(file) or b""
-        lines = change.lines(file)
-        if not speaks_of_guards((line for _, line in (*lines.removed, *lines.added)), file.path):
+        key = (file.old and file.old.oid, file.new and file.new.oid, file.path)
+        speaks = _SPEAKS.get(key)
+        if speaks is None:
+            lines = change.lines(file)
+            speaks = speaks_of_guards((line for _, line in (*lines.removed, *lines.added)), file.path)
+            _SPEAKS.put(key, speaks)
+        if not speaks:
             return None
         old = facts(before, file.base_path) if before else Facts()
         return old, (facts(after, file.path) if after else Facts())

@@ -15,7 +15,7 @@ from itertools import pairwise
 from checks.model import Change, Effect, Hazard, Unreadable
 from checks.reach.edges import of_tests
 from checks.reach.units import ships
-from checks.spellings import Word, bare, contents, reads_names, spellings
+from checks.spellings import Word, bare, looked_at, reads_names, spellings
 
 REASONS = ("is changed in", "names it")
 """Why a table or column depends on the file that changes it, and its reader on the table or column."""
@@ -90,13 +90,16 @@ def readers_of(change: Change, effects: Sequence[Effect]) -> tuple[tuple[Reader,
         for path in change.after.paths()
         if _CODE.match(path) and reads_names(path) and ships(path) and not of_tests(path.rpartition("/")[2])
     ]
+    names = tuple((one.table, one.column) for one in wanted)
     found: list[Reader] = []
     try:
         # Where a bound is met, what stands under the same folder was looked at first.
-        for path, content in contents(change.after, sorted(paths, key=lambda path: path.split("/")[0] not in folders)):
-            reader = _reader(path, content, wanted)
-            if reader is not None:
-                found.append(reader)
+        paths.sort(key=lambda path: path.split("/")[0] not in folders)
+        for path, named in looked_at(change.after, paths, ("first", names), lambda content, _: _first(content, names)):
+            if named is not None:
+                one = wanted[named[0]]
+                subject = f"column {one.table}.{one.column}" if one.column else f"table {one.table}"
+                found.append(Reader(one.effect, subject, path, named[1]))
                 if len(found) >= READERS:
                     return tuple(found), True
     except Unreadable:
@@ -116,14 +119,14 @@ def _taken(effects: Sequence[Effect]) -> Iterator[_Wanted]:
                 yield _Wanted(effect, bare(facts["table"]), bare(facts.get("column", "")) or None)
 
 
-def _reader(path: str, content: bytes, wanted: Sequence[_Wanted]) -> Reader | None:
+def _first(content: bytes, names: Sequence[tuple[str, str | None]]) -> tuple[int, int] | None:
+    """The first of the tables and columns that a content reads, by its place among them, and the line."""
     small = content.lower()
-    for one in wanted:
-        word = spellings(one.column or one.table, table=one.column is None)
-        if word.possible(small):
-            line = _column_line(small, one.table, one.column) if one.column else _table_line(small, one.table)
+    for number, (table, column) in enumerate(names):
+        if spellings(column or table, table=column is None).possible(small):
+            line = _column_line(small, table, column) if column else _table_line(small, table)
             if line is not None:
-                return Reader(one.effect, f"column {one.table}.{one.column}" if one.column else f"table {one.table}", path, line)
+                return number, line
     return None
 
 

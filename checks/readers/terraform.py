@@ -372,11 +372,14 @@ class _Scope:
         if kind == "reference":
             return self.reference(at)
         if kind == "map":
-            pairs = tuple((self.go(key), self.go(value)) for key, value in at.pairs)
-            return replace(at, pairs=pairs, assumed=any(value.assumed for _, value in pairs))
-        items = tuple(self.go(item) for item in at.items)
+            pairs = tuple([(self.go(key), self.go(value)) for key, value in at.pairs])
+            assumed = any(value.assumed for _, value in pairs)
+            same = assumed == at.assumed and all(a is c and b is d for (a, b), (c, d) in zip(pairs, at.pairs, strict=True))
+            return at if same else replace(at, pairs=pairs, assumed=assumed)
+        items = tuple([self.go(item) for item in at.items])
         assumed = any(item.assumed for item in items)
-        at = replace(at, items=items, assumed=assumed)
+        if assumed != at.assumed or not all(map(operator.is_, items, at.items)):
+            at = replace(at, items=items, assumed=assumed)
         if kind == "template":
             return joined(list(items), at.line, at.heredoc)
         if kind == "call":

@@ -24,7 +24,7 @@ from __future__ import annotations
 from checks.model import Change, Effect, Hazard, Proof, Tree, Unreadable
 from checks.policy import Policy
 from checks.safeguards.base import Safeguard, failed, met, missing, unknown
-from checks.spellings import Word, bare, contents, reads_names, spellings
+from checks.spellings import Word, bare, looked_at, reads_names, spellings
 
 
 def _from_change(effect: Effect, change: Change, effects: tuple[Effect, ...]) -> Proof | None:
@@ -54,7 +54,7 @@ def _removed(change: Change, word: Word) -> str | None:
 def _reader(tree: Tree, word: Word) -> str | None:
     """A source file that names it. Raises `Unreadable` where not all of them can be searched."""
     paths = [path for path in tree.paths() if reads_names(path)]
-    return next((path for path, content in contents(tree, paths) if word.within(content)), None)
+    return next((path for path, named in looked_at(tree, paths, word.forms, lambda content, _: word.within(content)) if named), None)
 
 
 def _turns_green(effect: Effect, policy: Policy) -> str:
