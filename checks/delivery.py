@@ -114,17 +114,25 @@ def _document(path: str, node: Node) -> Iterator[Delivery]:
                 path, target, f"the Canary {name} goes in steps with analysis", f"the analysis of the Canary {name} rolls it back"
             )
     else:
-        for where, one in node.walk():
-            if where and where[-1] == "DeploymentPreference" and k8s.truth(one.get("Enabled")) is not False:
-                staged = bool(_STAGED.search(one.string("Type") or ""))
-                if _some(one.get("Alarms")):
-                    subject = str(where[1]) if where[0] == "Resources" else ""
-                    yield Delivery(
-                        path,
-                        subject,
-                        "the function shifts its traffic in steps under alarms" if staged else "",
-                        "an alarm rolls the function back",
-                    )
+        yield from _functions(path, node)
+
+
+def _functions(path: str, template: Node) -> Iterator[Delivery]:
+    """The functions of a SAM template: what each says itself goes before what `Globals` say for all."""
+    everywhere = template.get("Globals", "Function", "DeploymentPreference")
+    resources = template.get("Resources")
+    for name, resource in resources.entries() if resources is not None else ():
+        if resource.string("Type") != "AWS::Serverless::Function":
+            continue
+        asked = [one for one in (resource.get("Properties", "DeploymentPreference"), everywhere) if one is not None]
+        enabled, kind, alarms = (
+            next((found for one in asked if (found := one.get(key)) is not None), None) for key in ("Enabled", "Type", "Alarms")
+        )
+        if _some(alarms) and k8s.truth(enabled) is not False:
+            staged = kind is not None and bool(_STAGED.search(kind.text or ""))
+            yield Delivery(
+                path, name, "the function shifts its traffic in steps under alarms" if staged else "", "an alarm rolls the function back"
+            )
 
 
 def _terraform(path: str, block: Block) -> Iterator[Delivery]:

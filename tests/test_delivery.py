@@ -12,6 +12,9 @@ from checks.trees import MemoryTree
 from tests.changes import change_of
 from tests.test_evidence import BREAKER, EFFECT, JUDGED, SAM
 
+EVERYWHERE = "Globals:\n  Function:\n    DeploymentPreference: {Type: Canary10Percent5Minutes, Alarms: [!Ref A]}\n"
+FUNCTION = "Resources:\n  shop:\n    Type: AWS::Serverless::Function\n"
+
 CANARY = """apiVersion: flagger.app/v1beta1
 kind: Canary
 metadata: {name: shop-canary}
@@ -88,7 +91,13 @@ def told(path: str, content: str) -> tuple[bool, bool] | None:
         (SAM.replace("Alarms:", "Enabled: true, Alarms:"), BOTH),
         (SAM.replace("{Type: Canary10Percent5Minutes, Alarms: [!Ref A]}", "Canary"), NEITHER),
         (SAM.replace("DeploymentPreference:", "Metadata:") + "# DeploymentPreference\n", NEITHER),
-        (SAM.replace("  shop:\n    Type: AWS::Serverless::Function\n    Properties:", "  Function:").replace("Resources", "Globals"), BOTH),
+        (EVERYWHERE, NEITHER),
+        (EVERYWHERE + FUNCTION, BOTH),
+        (EVERYWHERE + FUNCTION + "    Properties:\n      DeploymentPreference: {Enabled: false}\n", NEITHER),
+        (EVERYWHERE + FUNCTION + "    Properties:\n      DeploymentPreference: {Type: AllAtOnce}\n", BACK),
+        (EVERYWHERE + FUNCTION + "    Properties:\n      DeploymentPreference: {Alarms: []}\n", NEITHER),
+        (EVERYWHERE.replace("Alarms:", "Enabled: false, Alarms:") + FUNCTION, NEITHER),
+        (EVERYWHERE + FUNCTION.replace("Function", "Api"), NEITHER),
     ],
 )
 def test_what_a_document_says_of_delivery(content: str, expected: tuple[bool, bool] | None) -> None:
@@ -188,16 +197,13 @@ def test_a_description_is_for_the_workload_that_it_names(name: str, subject: str
         (CANARY.replace(", name: shop}", "}"), "Deployment/shop", False),
         (SAM, "Deployment/shop", True),
         (SAM.replace("shop:", "other:"), "Deployment/shop", False),
-        (
-            SAM.replace("  shop:\n    Type: AWS::Serverless::Function\n    Properties:", "  Function:").replace("Resources", "Globals"),
-            "a b",
-            True,
-        ),
+        (EVERYWHERE + FUNCTION, "Deployment/shop", True),
+        (EVERYWHERE + FUNCTION, "Deployment/other", False),
         (GROUP, "a b", True),
     ],
 )
 def test_a_description_is_for_what_it_is_aimed_at(content: str, subject: str, same: bool) -> None:
-    """A Canary for its target, a preference for its function or for all of them; not for what else stands there."""
+    """A Canary for its target, a preference for its function, the one for all of them for each; not for what else stands there."""
     path = "k8s/a.tf" if content == GROUP else "k8s/a.yaml"
     effect = replace(EFFECT, path="k8s/x.yaml", subject=subject)
     found = proof_of(effect, change_of({}, {path: content}), (), lambda one: one.staged, "none")
