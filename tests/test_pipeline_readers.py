@@ -8,7 +8,7 @@ from checks.access.checks import checks_in, is_check
 from checks.access.destruction import download_run, harm
 from checks.access.workflows import READ, WRITE, grant, job_secrets, secrets_in, untrusted
 from checks.model import Unreadable
-from checks.readers.expression import conjuncts, expression, expressions
+from checks.readers.expression import conjuncts, expression, expressions, never
 from checks.readers.shell import LIMIT, script, scripts
 from checks.readers.testcases import suite
 from checks.readers.workflow import Workflow, pairs, workflow
@@ -53,6 +53,22 @@ def test_a_condition_falls_into_what_must_hold_together() -> None:
     """Only `&&` at the top divides; brackets and texts do not."""
     assert conjuncts("${{ a == 'x && y' && (b || c) }}") == ("a == 'x && y'", "b || c")
     assert conjuncts("a || b && c") == ("a || b && c",)
+
+
+@pytest.mark.parametrize(
+    "text", ["false", "${{ false }}", "(false)", "!true", "!(true)", "0", "''", "1 == 0", "a && false", "${{ false && (a || b) }}"]
+)
+def test_a_job_behind_what_is_always_false_never_runs(text: str) -> None:
+    """One part that is false whatever happens is enough."""
+    assert never(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "true", "a || false", "a || b && false", "!false", "a == false", "inputs.false", "(a || b)", "always()"]
+)
+def test_a_job_that_some_run_may_start_is_not_said_never_to_run(text: str) -> None:
+    """False beside an `or`, compared with, or only in a name says nothing."""
+    assert not never(text)
 
 
 TOKENS = """

@@ -20,7 +20,7 @@ from checks.authority.nouns import Authority, Draft, Force, Grant, Limit, Verb
 from checks.authority.sources import Folder, dotted, servers, truth
 from checks.model import Severity, Unreadable
 from checks.readers.documents import Node, json_node
-from checks.readers.expression import filled
+from checks.readers.expression import filled, never
 from checks.readers.workflow import Job, Permissions, Step, Workflow, workflow
 
 FOLDER = ".github/workflows"
@@ -97,9 +97,6 @@ _LOCAL = re.compile(rb"uses:[ \t]*['\"]?[.$]/")
 """What stands in the repository itself may run an agent that this file does not name."""
 
 
-_OFF = re.compile(r"(?:\$\{\{\s*)?false(?:\s*\}\})?", re.IGNORECASE)
-
-
 def _workflow(folder: Folder, path: str, only: Collection[str] | None = None) -> Iterator[Authority]:
     try:
         data = folder.tree.read(path)
@@ -110,7 +107,7 @@ def _workflow(folder: Folder, path: str, only: Collection[str] | None = None) ->
         # The detectors of workflows say so themselves.
         return
     for job in found.jobs if found else ():
-        if _OFF.fullmatch(job.condition.strip()):
+        if never(job.condition):
             continue  # it never runs
         yield from job_authority(folder, found, job) if found else ()
         yield from _called(folder, found, job, only) if found else ()

@@ -35,7 +35,7 @@ from checks.access.workflows import both_sides, deploys
 from checks.detectors.base import Detector, Rule, together
 from checks.model import Change, Confidence, Effect, FileChange, Hazard, Question, Reversible, Severity, Side, Unreadable
 from checks.readers.documents import one_yaml
-from checks.readers.expression import conjuncts
+from checks.readers.expression import conjuncts, never
 from checks.readers.shell import Command, script
 from checks.readers.waivers import waived
 from checks.readers.workflow import Both, Job, Pair, Step, Workflow
@@ -373,7 +373,6 @@ def _unsigned(items: Sequence[_Lost]) -> Iterator[Effect]:
 
 # Weakened where it stands
 
-_NEVER = re.compile(r"^\(?\s*(?:false|!\s*true|0|''|1\s*==\s*0|false\s*&&.*|.*&&\s*false)\s*\)?$", re.I)
 _HARMLESS = re.compile(
     r"^!?\s*(?:always|success|cancelled|failure)\(\)$|^github\.repository(?:_owner)?\s*==|default_branch|^github\.event\.repository\.|^!?\s*github\.event\.pull_request\.draft|merge_group|runner\.os|^!?\s*github\.event\.deleted"
     r"|github\.event\.pull_request\.draft\s*==\s*false|skip.?duplicate|should_skip|skipped|'skip-ci'",
@@ -422,7 +421,7 @@ def _soft_job(both: Both, old: Job, new: Job, kind: str | None) -> Iterator[Effe
 def _condition(both: Both, old: str, new: str, what: str, line: int, kind: str, before: Workflow) -> Iterator[Effect]:
     if old == new or not new:
         return
-    if _NEVER.match(_bare(new)) and not _NEVER.match(_bare(old) or "x"):
+    if never(new) and not never(old):
         yield SKIPPED.effect(
             subject=what,
             path=both.path,

@@ -74,6 +74,14 @@ def conjuncts(text: str) -> tuple[str, ...]:
     return tuple(inner for part in parts for inner in (conjuncts(part[1:-1]) if wrapped(part) else (part,)))
 
 
+def never(text: str) -> bool:
+    """Whether a condition can hold in no run, as one of its parts is false whatever happens. An empty one always holds."""
+    return any(_FALSE.fullmatch(part.strip("() ")) for part in conjuncts(text))
+
+
+_FALSE = re.compile(r"false|!\s*\(?true|0|''|null|1\s*==\s*0", re.IGNORECASE)
+
+
 def split(text: str, sign: str) -> list[str]:
     """The parts of a condition between the `&&` or `||` of its top level, as they stand."""
     parts, depth, quoted, start = [], 0, False, 0
