@@ -62,6 +62,48 @@ def test_a_template_renders_as_helm_would(template: str, values: dict[str, objec
     assert helm.render(template.encode(), "t.yaml", values).text.strip() == text
 
 
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        pytest.param(
+            'metadata:\n  labels:\n    {{ include "x.labels" . }}\n    {{ include "x.more" . }}\n    app: web\n',
+            {"metadata": {"labels": {"app": "web"}}},
+            id="unknown keys beside known ones",
+        ),
+        pytest.param(
+            'volumes:\n- name: a\n- {{- include "x.volume" . | indent 2 }}\n',
+            {"volumes": [{"name": "a"}, None]},
+            id="an unknown item behind a trimmed dash",
+        ),
+        pytest.param(
+            "name:\n  {{ .Release.Name }}\nkind: A\n", {"name": "⟦.Release.Name⟧", "kind": "A"}, id="an unknown value on its own line"
+        ),
+        pytest.param("name: {{- .Release.Name }}\n", {"name": "⟦.Release.Name⟧"}, id="an unknown value behind a trimmed colon"),
+        pytest.param(
+            'args:\n- a\n{{- include "x.args" . | nindent 0 -}}\nimage: b\n',
+            {"args": ["a"], "image": "b"},
+            id="unknown lines trimmed on both sides",
+        ),
+        pytest.param(
+            'a: |\n  {{- "k.json" | trimPrefix "x" | nindent 2 }}: 1\n', {"a": "k.json: 1\n"}, id="lines that go on behind what is indented"
+        ),
+        pytest.param(
+            "a: b {{- /* the {{- if $x }} below isn't for 0. */ -}}\nc\n", {"a": "bc"}, id="a comment that holds an action and a quote"
+        ),
+        pytest.param("a: --x={{ toJson .Values.map }}\n", {"a": '--x={"b":{"c":1}}'}, id="JSON as Go writes it"),
+        pytest.param(
+            "---\n{{- if .Values.map -}}\n# why\nkind: A\n{{- end }}\n", {"kind": "A"}, id="a document whose first line break is trimmed"
+        ),
+        pytest.param('---\n{{- include "x.all" . }}\nkind: A\n', {"kind": "A"}, id="unknown lines behind the start of a document"),
+    ],
+)
+def test_what_only_a_cluster_knows_leaves_the_rest_readable(template: str, expected: object) -> None:
+    """Charts put named templates between keys, behind dashes and around line breaks; each object is read all the same."""
+    text = helm.render(template.encode(), "t.yaml", {"map": {"b": {"c": 1}}}).text
+    (document,) = [found for found in documents.yaml(text.encode(), "t.yaml") if found.plain_value() is not None]
+    assert document.plain_value() == expected
+
+
 def test_a_rendered_line_points_to_its_template() -> None:
     """An object's line is the line of the template, however many lines were left out or put in before it."""
     template = b"{{- if .Values.on }}\napiVersion: v1\n{{- range .Values.all }}\n# {{ . }}\n{{- end }}\nkind: ConfigMap\nmetadata:\n  name: x\n{{- end }}\n"

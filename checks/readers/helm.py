@@ -25,10 +25,11 @@ STEPS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that only a cluster or a release knows; `block` if it was meant to fill whole lines."""
+    """A value that only a cluster or a release knows."""
 
     text: str
-    block: bool = False
+    block: str | None = None
+    """Of lines that are indented: what no lines at all would leave there."""
     negated: bool = False
     """`not` of something unknown: where one branch must be chosen, unknown things are taken to be there."""
 
@@ -49,9 +50,11 @@ class _Step:
     line: int
     text: str = ""
     branches: list[tuple[str, list[_Step]]] = field(default_factory=list)
+    inline: bool = False
+    """Of an output: text follows it on its line."""
 
 
-_ACTION = re.compile(r"\{\{(-?)\s*+(/\*.*?\*/|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)(-?)\}\}", re.DOTALL)
+_ACTION = re.compile(r"\{\{(-?)\s*+(/\*.*?\*/\s*+|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)(-?)\}\}", re.DOTALL)
 _BLOCKS = ("if", "with", "range", "define", "block")
 
 
@@ -64,7 +67,7 @@ def _steps(text: str, path: str) -> list[_Step]:
         _text(stack[-1][1], chunk, line, trim, match.group(1) == "-")
         line += chunk.count("\n")
         action = match.group(2).strip()
-        _action(stack, action, line, path)
+        _action(stack, action, line, path, text[match.end() : match.end() + 1].strip() != "")
         line += match.group().count("\n")
         at, trim = match.end(), match.group(3) == "-"
         if len(stack) > 60:
@@ -84,7 +87,7 @@ def _text(into: list[_Step], chunk: str, line: int, trim_left: bool, trim_right:
         into.append(_Step("text", line, chunk))
 
 
-def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: int, path: str) -> None:
+def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: int, path: str, inline: bool) -> None:
     word, _, rest = action.partition(" ")
     rest = rest.strip()
     if not action or action.startswith("/*"):
@@ -104,7 +107,7 @@ def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: in
         if len(stack) > 1:
             stack.pop()
     else:
-        stack[-1][1].append(_Step("out", line, action))
+        stack[-1][1].append(_Step("out", line, action, inline=inline))
 
 
 @lru_cache(maxsize=512)
@@ -137,6 +140,9 @@ class _Run:
         if self.room < 0:
             raise Unreadable(self.path, "it renders to too much text", line)
         if text:
+            # Helm begins a document wherever `---` opens a line, whatever a trimmed line break has put behind it.
+            if self.out and not text[0].isspace() and _OPENS.search(self.out[-1][0]):
+                self.out.append(("\n", line, False))
             self.out.append((text, line, moves))
 
     def go(self, steps: Sequence[_Step], dot: Any, names: dict[str, Any]) -> None:
@@ -147,7 +153,10 @@ class _Run:
             if step.kind == "text":
                 self.put(step.text, step.line, True)
             elif step.kind == "out":
-                self.put(self.output(step.text, dot, names), step.line, False)
+                shown = self.output(step.text, dot, names, step.inline)
+                # What is not known may begin with the space or the line break that a trimmed `- {{- include …}}` took away.
+                apart = shown.startswith("⟦") and self.out and _WANTS_SPACE.search(self.out[-1][0])
+                self.put(f" {shown}" if apart else shown, step.line, False)
             elif step.kind == "if":
                 self.choose(step, dot, names)
             elif step.kind == "with":
@@ -157,14 +166,15 @@ class _Run:
             elif step.kind == "block":
                 self.go(step.branches[0][1], dot, names)
 
-    def output(self, action: str, dot: Any, names: dict[str, Any]) -> str:
+    def output(self, action: str, dot: Any, names: dict[str, Any], inline: bool) -> str:
         assigned = re.match(r"(\$\w+)\s*:?=(?!=)\s*(.*)", action, re.DOTALL)
         if assigned:
             names[assigned.group(1)] = evaluate(assigned.group(2), dot, names)
             return ""
         value = evaluate(action, dot, names)
         if isinstance(value, Unknown):
-            return "" if value.block else f"⟦{_safe(value.text)}⟧"
+            shown = f"⟦{_safe(value.text)}⟧"
+            return shown if value.block is None else value.block + shown if inline else value.block
         return _shown(value)
 
     def choose(self, step: _Step, dot: Any, names: dict[str, Any]) -> None:
@@ -226,7 +236,32 @@ class _Run:
                 last = here
             parts.append(text)
         lines.append(current or last)
-        return Rendered("".join(parts), tuple(lines))
+        return Rendered(_without_siblings("".join(parts)), tuple(lines))
+
+
+_WANTS_SPACE = re.compile(r"(?:\A|\s)-\Z|:\Z")
+_OPENS = re.compile(r"(?:\A|\n)---\Z")
+
+
+def _without_siblings(text: str) -> str:
+    """Leaves out what is not known where it stands beside the keys of a map, as more keys: a line of its own, as deep as the line before or after."""
+    if "⟦" not in text:
+        return text
+    lines = text.split("\n")
+    depths = [len(match[1]) if (match := _ALONE.fullmatch(line)) else -1 for line in lines]
+    for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
+        beside = -1
+        for number in order:
+            if depths[number] >= 0:
+                if depths[number] == beside:
+                    lines[number] = ""
+            elif lines[number].strip():
+                beside = len(match[1]) if (match := _KEYED.match(lines[number])) else -1
+    return "\n".join(lines)
+
+
+_ALONE = re.compile(r"( *)⟦[^⟦⟧\n]*⟧[ \t]*")
+_KEYED = re.compile(r"( *)(?:[\w./-]+|\"[^\"\n]*\"|'[^'\n]*'):(?:\s|\Z)")
 
 
 def _safe(text: str) -> str:
@@ -378,7 +413,7 @@ def _call(name: str, args: list[Any]) -> Any:
     if name in ("include", "template"):
         return Unknown(str(args[0]) if args else name)
     if name in ("nindent", "indent") and args and isinstance(args[-1], Unknown):
-        return Unknown(args[-1].text, block=True)
+        return Unknown(args[-1].text, ("\n" if name == "nindent" else "") + _indent(args[0], "") if isinstance(args[0], int) else "")
     if name == "and":
         false = next((arg for arg in args if not isinstance(arg, Unknown) and not arg), _NOTHING)
         if false is not _NOTHING:
@@ -424,7 +459,7 @@ def _printf(pattern: str, *args: Any) -> Any:
 
 _SIMPLE: dict[str, Any] = {
     "toYaml": _yaml,
-    "toJson": _json,
+    "toJson": lambda value: json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")),
     "nindent": lambda width, text: "\n" + _indent(width, text),
     "indent": _indent,
     "quote": lambda value: "" if value is None else _json(_shown(value)),
