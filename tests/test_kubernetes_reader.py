@@ -76,6 +76,11 @@ def test_a_template_renders_as_helm_would(template: str, values: dict[str, objec
             id="an unknown item behind a trimmed dash",
         ),
         pytest.param(
+            'name: {{ .Release.Name }}\n{{- include "x.secrets" . }}\nkind: A\n',
+            {"name": "⟦.Release.Name⟧", "kind": "A"},
+            id="unknown lines behind a trimmed line break",
+        ),
+        pytest.param(
             "name:\n  {{ .Release.Name }}\nkind: A\n", {"name": "⟦.Release.Name⟧", "kind": "A"}, id="an unknown value on its own line"
         ),
         pytest.param("name: {{- .Release.Name }}\n", {"name": "⟦.Release.Name⟧"}, id="an unknown value behind a trimmed colon"),

@@ -52,6 +52,8 @@ class _Step:
     branches: list[tuple[str, list[_Step]]] = field(default_factory=list)
     inline: bool = False
     """Of an output: text follows it on its line."""
+    first: bool = False
+    """Of an output: it takes away the line break before it."""
 
 
 _ACTION = re.compile(r"\{\{(-?)\s*+(/\*.*?\*/\s*+|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)(-?)\}\}", re.DOTALL)
@@ -67,7 +69,10 @@ def _steps(text: str, path: str) -> list[_Step]:
         _text(stack[-1][1], chunk, line, trim, match.group(1) == "-")
         line += chunk.count("\n")
         action = match.group(2).strip()
-        _action(stack, action, line, path, text[match.end() : match.end() + 1].strip() != "")
+        out = _action(stack, action, line, path)
+        if out is not None:
+            out.inline = text[match.end() : match.end() + 1].strip() != ""
+            out.first = match.group(1) == "-" and "\n" in chunk[len(chunk.rstrip()) :]
         line += match.group().count("\n")
         at, trim = match.end(), match.group(3) == "-"
         if len(stack) > 60:
@@ -87,11 +92,11 @@ def _text(into: list[_Step], chunk: str, line: int, trim_left: bool, trim_right:
         into.append(_Step("text", line, chunk))
 
 
-def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: int, path: str, inline: bool) -> None:
+def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: int, path: str) -> _Step | None:
     word, _, rest = action.partition(" ")
     rest = rest.strip()
     if not action or action.startswith("/*"):
-        return
+        return None
     if word in _BLOCKS:
         body: list[_Step] = []
         step = _Step(word, line, rest, [(rest, body)])
@@ -107,7 +112,10 @@ def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: in
         if len(stack) > 1:
             stack.pop()
     else:
-        stack[-1][1].append(_Step("out", line, action, inline=inline))
+        out = _Step("out", line, action)
+        stack[-1][1].append(out)
+        return out
+    return None
 
 
 @lru_cache(maxsize=512)
@@ -153,7 +161,7 @@ class _Run:
             if step.kind == "text":
                 self.put(step.text, step.line, True)
             elif step.kind == "out":
-                shown = self.output(step.text, dot, names, step.inline)
+                shown = self.output(step, dot, names)
                 # What is not known may begin with the space or the line break that a trimmed `- {{- include …}}` took away.
                 apart = shown.startswith("⟦") and self.out and _WANTS_SPACE.search(self.out[-1][0])
                 self.put(f" {shown}" if apart else shown, step.line, False)
@@ -166,16 +174,19 @@ class _Run:
             elif step.kind == "block":
                 self.go(step.branches[0][1], dot, names)
 
-    def output(self, action: str, dot: Any, names: dict[str, Any], inline: bool) -> str:
-        assigned = re.match(r"(\$\w+)\s*:?=(?!=)\s*(.*)", action, re.DOTALL)
+    def output(self, step: _Step, dot: Any, names: dict[str, Any]) -> str:
+        assigned = re.match(r"(\$\w+)\s*:?=(?!=)\s*(.*)", step.text, re.DOTALL)
         if assigned:
             names[assigned.group(1)] = evaluate(assigned.group(2), dot, names)
             return ""
-        value = evaluate(action, dot, names)
-        if isinstance(value, Unknown):
-            shown = f"⟦{_safe(value.text)}⟧"
-            return shown if value.block is None else value.block + shown if inline else value.block
-        return _shown(value)
+        value = evaluate(step.text, dot, names)
+        if not isinstance(value, Unknown):
+            return _shown(value)
+        shown = f"⟦{_safe(value.text)}⟧"
+        if value.block is not None:
+            return value.block + shown if step.inline else value.block
+        # A named template that takes the line break away brings one of its own, and then lines.
+        return "\n" if step.first and not step.inline and step.text.startswith(("include ", "template ")) else shown
 
     def choose(self, step: _Step, dot: Any, names: dict[str, Any]) -> None:
         for condition, body in step.branches:
