@@ -76,6 +76,12 @@ def test_a_template_renders_as_helm_would(template: str, values: dict[str, objec
             id="an unknown item behind a trimmed dash",
         ),
         pytest.param(
+            '{{- if .Release.Name }}{{ fail "one, not both" }}{{ end }}\nkind: A\n', {"kind": "A"}, id="a chart that refuses some values"
+        ),
+        pytest.param("{{- with.Values.map }}\nkind: A\n{{- end }}\n", {"kind": "A"}, id="a keyword without a space"),
+        pytest.param('{{ template "x.checked" . }}\n# Why\nkind: A\n', {"kind": "A"}, id="an unknown line before a comment"),
+        pytest.param("image: web:{{ .Chart.Version }}\n", {"image": "web:⟦.Chart.Version⟧"}, id="an unknown end of a value"),
+        pytest.param(
             'name: {{ .Release.Name }}\n{{- include "x.secrets" . }}\nkind: A\n',
             {"name": "⟦.Release.Name⟧", "kind": "A"},
             id="unknown lines behind a trimmed line break",

@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 from checks.model import Unreadable
-from checks.readers import text_of
+from checks.readers import documents, text_of
 
-OUTPUT = 2 << 20
+OUTPUT = documents.LIMIT
 """Characters of rendered text."""
 STEPS = 60_000
 """Actions carried out for one template: loops multiply them."""
@@ -52,8 +52,8 @@ class _Step:
     branches: list[tuple[str, list[_Step]]] = field(default_factory=list)
     inline: bool = False
     """Of an output: text follows it on its line."""
-    first: bool = False
-    """Of an output: it takes away the line break before it."""
+    taken: str = ""
+    """Of an output: the space before it that it takes away."""
 
 
 _ACTION = re.compile(r"\{\{(-?)\s*+(/\*.*?\*/\s*+|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)(-?)\}\}", re.DOTALL)
@@ -72,7 +72,7 @@ def _steps(text: str, path: str) -> list[_Step]:
         out = _action(stack, action, line, path)
         if out is not None:
             out.inline = text[match.end() : match.end() + 1].strip() != ""
-            out.first = match.group(1) == "-" and "\n" in chunk[len(chunk.rstrip()) :]
+            out.taken = chunk[len(chunk.rstrip()) :] if match.group(1) else ""
         line += match.group().count("\n")
         at, trim = match.end(), match.group(3) == "-"
         if len(stack) > 60:
@@ -92,9 +92,12 @@ def _text(into: list[_Step], chunk: str, line: int, trim_left: bool, trim_right:
         into.append(_Step("text", line, chunk))
 
 
+_WORD = re.compile(r"(if|with|range|define|block|else|end)\b(?!\s*:?=)")
+
+
 def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: int, path: str) -> _Step | None:
-    word, _, rest = action.partition(" ")
-    rest = rest.strip()
+    match = _WORD.match(action)
+    word, rest = (match[1], action[match.end() :].strip()) if match else ("", action)
     if not action or action.startswith("/*"):
         return None
     if word in _BLOCKS:
@@ -120,7 +123,7 @@ def _action(stack: list[tuple[_Step | None, list[_Step]]], action: str, line: in
 
 @lru_cache(maxsize=512)
 def _parsed(data: bytes, path: str) -> tuple[_Step, ...]:
-    return tuple(_steps(text_of(data, path), path))
+    return tuple(_steps(text_of(data, path, documents.LIMIT), path))
 
 
 def render(data: bytes, path: str, values: Any = None, both: bool = True) -> Rendered:
@@ -163,7 +166,7 @@ class _Run:
             elif step.kind == "out":
                 shown = self.output(step, dot, names)
                 # What is not known may begin with the space or the line break that a trimmed `- {{- include …}}` took away.
-                apart = shown.startswith("⟦") and self.out and _WANTS_SPACE.search(self.out[-1][0])
+                apart = step.taken and shown.startswith("⟦") and self.out and _WANTS_SPACE.search(self.out[-1][0])
                 self.put(f" {shown}" if apart else shown, step.line, False)
             elif step.kind == "if":
                 self.choose(step, dot, names)
@@ -186,7 +189,7 @@ class _Run:
         if value.block is not None:
             return value.block + shown if step.inline else value.block
         # A named template that takes the line break away brings one of its own, and then lines.
-        return "\n" if step.first and not step.inline and step.text.startswith(("include ", "template ")) else shown
+        return "\n" if "\n" in step.taken and not step.inline and step.text.startswith(("include ", "template ")) else shown
 
     def choose(self, step: _Step, dot: Any, names: dict[str, Any]) -> None:
         for condition, body in step.branches:
@@ -266,7 +269,7 @@ def _without_siblings(text: str) -> str:
             if depths[number] >= 0:
                 if depths[number] == beside:
                     lines[number] = ""
-            elif lines[number].strip():
+            elif lines[number].strip() and not lines[number].lstrip().startswith("#"):
                 beside = len(match[1]) if (match := _KEYED.match(lines[number])) else -1
     return "\n".join(lines)
 
@@ -423,6 +426,8 @@ def _call(name: str, args: list[Any]) -> Any:
     """A function of Go templates or Helm; one not known here, or of unknown arguments, gives an unknown value."""
     if name in ("include", "template"):
         return Unknown(str(args[0]) if args else name)
+    if name == "fail":
+        return ""  # nothing is made then
     if name in ("nindent", "indent") and args and isinstance(args[-1], Unknown):
         return Unknown(args[-1].text, ("\n" if name == "nindent" else "") + _indent(args[0], "") if isinstance(args[0], int) else "")
     if name == "and":
