@@ -339,8 +339,10 @@ def _pipeline(tokens: list[str], at: int, dot: Any, names: dict[str, Any], depth
     while at < len(tokens) and tokens[at] == "|":
         value, at = _command(tokens, at + 1, dot, names, value, True, depth)
     if isinstance(value, Unknown) and depth == 0:
-        text = " ".join(tokens[start:at])
-        value = Unknown(_plain(text), value.block, value.negated)
+        end = at
+        while end - start > 2 and tokens[end - 2] == "|" and tokens[end - 1] in ("quote", "squote", "toString", "trim"):
+            end -= 2
+        value = Unknown(_plain(" ".join(tokens[start:end])), value.block, value.negated)
     return value, at
 
 

@@ -159,6 +159,9 @@ def values_of(values: bytes | None) -> object:
     return found if isinstance(found, dict) else None
 
 
+RELEASE = "⟦.Release.Namespace⟧"
+"""The namespace of a chart's release, which a chart's own named template gives by default."""
+_OWN = re.compile(r"⟦(?:\$?\.Release\.Namespace|[\w-]+(?:\.[\w-]+)*\.namespace)⟧\Z")
 _SEPARATOR = re.compile(r"^---(?=\s|$)[^\n]*", re.MULTILINE)
 _HELM_SEPARATOR = re.compile(r"^---(?!-)[ \t]*", re.MULTILINE)
 """Helm takes whatever follows three dashes for the next document, on the same line too (pkg/releaseutil/manifest.go)."""
@@ -214,7 +217,7 @@ def _objects(root: Node, path: str, start: int, lines: tuple[int, ...] | None) -
         group = version.rpartition("/")[0]
         name = node.string("metadata", "name") or node.string("metadata", "generateName")
         if name and not group.startswith(_NOT_DEPLOYED) and (version != "v1" or kind not in ("Config", "List")):
-            yield Object(Key(group, kind, node.string("metadata", "namespace") or "", name), node, path, start, lines)
+            yield Object(Key(group, kind, _OWN.sub(RELEASE, node.string("metadata", "namespace") or ""), name), node, path, start, lines)
 
 
 # Pods.
