@@ -79,6 +79,14 @@ def test_a_template_renders_as_helm_would(template: str, values: dict[str, objec
             '{{- if .Release.Name }}{{ fail "one, not both" }}{{ end }}\nkind: A\n', {"kind": "A"}, id="a chart that refuses some values"
         ),
         pytest.param("{{- with.Values.map }}\nkind: A\n{{- end }}\n", {"kind": "A"}, id="a keyword without a space"),
+        pytest.param(
+            'a:\n  b:\n{{ include "x.lines" . | fromYaml | toYaml }}\n  c: 1\n',
+            {"a": {"b": None, "c": 1}},
+            id="unknown lines that bring their own depth",
+        ),
+        pytest.param(
+            'a:\n  {{- tpl "b: {{ .Release.Name }}" . | nindent 2 }}\n', {"a": {"b": "⟦tpl⟧"}}, id="a text that is a template itself"
+        ),
         pytest.param('{{ template "x.checked" . }}\n# Why\nkind: A\n', {"kind": "A"}, id="an unknown line before a comment"),
         pytest.param("image: web:{{ .Chart.Version }}\n", {"image": "web:⟦.Chart.Version⟧"}, id="an unknown end of a value"),
         pytest.param(

@@ -150,7 +150,13 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
 
 def _is_values(path: str) -> bool:
     name = path.rpartition("/")[2].lower()
+    if _ONLY_CHECKED.search(path.lower()):
+        return False
     return name.endswith((".yaml", ".yml")) and ("values" in name or "/values/" in path.lower())
+
+
+_ONLY_CHECKED = re.compile(r"(?:^|/)ci/[^/]*values[^/]*\Z|(?:^|[-_./])lint[-_.][^/]*\Z")
+"""Values that a chart is only linted or tried with (github.com/helm/chart-testing: `ci/*-values.yaml`)."""
 
 
 def _inline(found: Object) -> Iterator[Node]:

@@ -265,11 +265,14 @@ def _without_siblings(text: str) -> str:
     depths = [len(match[1]) if (match := _ALONE.fullmatch(line)) else -1 for line in lines]
     for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
         beside = -1
+        within = False
         for number in order:
             if depths[number] >= 0:
-                if depths[number] == beside:
+                # At the very left within something deeper it can only be lines that bring their own depth.
+                if depths[number] == beside or (within and depths[number] == 0):
                     lines[number] = ""
             elif lines[number].strip() and not lines[number].lstrip().startswith("#"):
+                within = lines[number].startswith("  ") and order.step > 0
                 beside = len(match[1]) if (match := _KEYED.match(lines[number])) else -1
     return "\n".join(lines)
 
@@ -449,7 +452,7 @@ def _call(name: str, args: list[Any]) -> Any:
     if name == "required" and args:
         return args[-1] if args[-1] not in (None, "") else Unknown("required")
     if name == "tpl" and args:
-        return args[0] if isinstance(args[0], str) and "{{" not in args[0] else Unknown("tpl")
+        return _ACTION.sub("⟦tpl⟧", args[0]) if isinstance(args[0], str) else Unknown("tpl")
     if name == "not" and args and isinstance(args[0], Unknown):
         return Unknown(args[0].text, negated=not args[0].negated)
     if any(isinstance(arg, Unknown) for arg in args):
