@@ -57,14 +57,7 @@ def _sql(value: Value | None) -> Iterator[Made]:
     """The operations of SQL given as a string; a string that is not there as such cannot be judged."""
     if value is None:
         return
-    if (
-        value.kind == "call"
-        and value.items
-        and value.text in ("text", "raw", "sql", "SQL", "DDL", "compile", "dedent", "squish", "strip_heredoc", "strip")
-    ):
-        value = value.items[0]
-    if value.kind == "call" and value.text in ("squish", "strip_heredoc", "strip", "freeze") and value.receiver is not None:
-        value = value.receiver
+    value = _unwrapped(value)
     if value.kind == "list":
         for item in value.items:
             yield from _sql(item)
@@ -75,6 +68,30 @@ def _sql(value: Value | None) -> Iterator[Made]:
     script: Script = operations(value.text, "", max(1, value.line))
     yield from script.operations
     yield from script.unread
+
+
+_AROUND = frozenset({"text", "raw", "sql", "SQL", "DDL", "compile", "dedent", "squish", "strip_heredoc", "strip"})
+_BEHIND = frozenset({"squish", "strip_heredoc", "strip", "freeze", "trim", "lstrip", "rstrip"})
+_BOUND = frozenset({"bindparams", "execution_options", "columns", "params"})
+
+
+def _unwrapped(value: Value) -> Value:
+    """A statement without what only marks or tidies it: `text("…")`, `dedent("…").strip()`."""
+    for _ in range(4):
+        if value.kind != "call":
+            break
+        receiver = value.receiver
+        if (
+            receiver is not None
+            and receiver.kind in ("text", "call")
+            and (value.text in _BOUND or (value.text in _BEHIND and not value.items))
+        ):
+            value = receiver
+        elif value.text in _AROUND and value.items:
+            value = value.items[0]
+        else:
+            break
+    return value
 
 
 def _function(values: Sequence[Value], *names: str) -> Value | None:
@@ -125,7 +142,7 @@ _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
 def _settled(values: Sequence[Value], outer: dict[str, Value] | None = None) -> tuple[Value, ...]:
-    """A Python program with each name that stands for a string replaced by it, and `"…".format(…)` by what it gives.
+    """A program with each name that stands for a string replaced by it, and `"…".format(…)` by what it gives.
 
     A name that is given several strings stands for all of them: which one is run is not known.
     """
@@ -142,7 +159,7 @@ def _strings_named(values: Sequence[Value], outer: dict[str, Value]) -> dict[str
         if value.kind == "function":
             continue
         if value.kind == "other" and value.text[:1] == "=" and len(value.items) == 1:
-            written = _settled_value(value.items[0], names)
+            written = _unwrapped(_settled_value(value.items[0], names))
             if written.kind == "text":
                 found = given.setdefault(value.text[1:], [])
                 found.append(written)
@@ -866,7 +883,7 @@ def _alembic_call(call: Value, batch: str, root: str) -> Iterator[Made]:
             ("definition", str(_plain(call))),
         )
     elif name in ("execute", "exec_driver_sql"):
-        given = call.arg(0)
+        given = None if (first := call.arg(0)) is None else _unwrapped(first)
         if given is not None and given.kind == "call" and given.text not in ("text", "DDL"):
             yield from _sqlalchemy(given)
         else:
@@ -899,7 +916,7 @@ def _sqlalchemy(value: Value) -> Iterator[Made]:
 
 
 def _script(data: bytes, path: str) -> Migration | None:
-    values = program(data, path)
+    values = _settled(program(data, path))
     up, down = _function(values, "up"), _function(values, "down")
     if up is None:
         return None

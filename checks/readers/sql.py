@@ -364,6 +364,8 @@ _HEADS = frozenset(
 )
 _GUARDS = frozenset({"IF", "ELSE", "WHILE"})
 """T-SQL: what the next statement hangs on (learn.microsoft.com/en-us/sql/t-sql/language-elements/control-of-flow)."""
+_QUIETLY_GUARDED = frozenset({"BREAK", "CONTINUE", "RAISERROR", "RETURN", "SELECT", "SET", "THROW"})
+"""What else may hang on it, where no statement that changes something follows."""
 _ROUTINE = frozenset({"TRIGGER", "PROCEDURE", "PROC", "FUNCTION", "EVENT", "PACKAGE"})
 _DELIMITER = re.compile(r"^[ \t]*delimiter[ \t]+(\S+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
@@ -514,6 +516,9 @@ _MODIFIERS = frozenset(
 _QUIET = frozenset(
     [
         "SELECT",
+        "BREAK",
+        "CONTINUE",
+        "RETURN",
         "SET",
         "USE",
         "SHOW",
@@ -638,7 +643,7 @@ def _shallow(piece: Piece, nested: int) -> Script:
     sure = True
     while (words.peek() in _GUARDS or words.peek() == "BEGIN") and len(words.rest()) > 1:
         # T-SQL guards: IF EXISTS (…) DROP …; the statement starts at the next head word outside brackets.
-        start = _next_head(words)
+        start = _next_head(words, _HEADS - _GUARDS) or _next_head(words, _QUIETLY_GUARDED)
         if start is None:
             break
         words.at, sure = start, False
@@ -661,7 +666,7 @@ def _short(text: str) -> str:
     return " ".join(text.split())[:120]
 
 
-def _next_head(words: _Words) -> int | None:
+def _next_head(words: _Words, heads: frozenset[str]) -> int | None:
     depth = 0
     for index in range(words.at + 1, len(words.items)):
         token = words.items[index]
@@ -669,13 +674,23 @@ def _next_head(words: _Words) -> int | None:
             depth += 1
         elif token.text == ")" and token.kind == "sign":
             depth -= 1
-        elif not depth and token.upper in _HEADS - _GUARDS:
+        elif not depth and token.upper in heads:
             return index
     return None
 
 
 def _no_statement(words: _Words, line: int) -> Iterable[Operation]:
     return ()
+
+
+def _all_temporary(tokens: Sequence[Token]) -> bool:
+    """T-SQL's own mark of tables that end with their session: `#name, #other` and nothing else."""
+    marks = [token.text for token in tokens if token.text != ";"]
+    return (
+        bool(marks)
+        and all(text == ("#", None, ",")[index % 3] if index % 3 != 1 else True for index, text in enumerate(marks))
+        and len(marks) % 3 == 2
+    )
 
 
 def _drop(words: _Words, line: int) -> Iterator[Operation]:
@@ -689,7 +704,7 @@ def _drop(words: _Words, line: int) -> Iterator[Operation]:
     concurrently = words.take("CONCURRENTLY")
     lenient = words.peek() == "IF"
     words.exists()
-    if modifiers and modifiers[0] in ("TEMPORARY", "TEMP"):
+    if (modifiers and modifiers[0] in ("TEMPORARY", "TEMP")) or _all_temporary(words.rest()):
         return
     names = [words.name()]
     while words.take(","):
@@ -954,7 +969,7 @@ def _alter(words: _Words, line: int) -> Iterator[Operation]:
         while words.peek() in ("{", "}") or (words.at < len(words.items) and words.items[words.at].kind == "string"):
             words.at += 1
     if words.take("WITH"):
-        words.skip(frozenset({"CHECK", "NOCHECK"}))
+        words.take("CHECK") or words.take("NOCHECK")
     verb = ""
     for clause in _clauses(words.rest()):
         part = _Words(clause)
@@ -1238,7 +1253,8 @@ def _grant_or_revoke(verb: str, words: _Words, line: int) -> Iterator[Operation]
 
 def _exec(words: _Words, line: int) -> Iterator[Operation]:
     if words.peek() in ("(", "IMMEDIATE") or words.peek() == "SP_EXECUTESQL":
-        raise _Opaque("it runs a statement put together at run time")
+        yield from _executed(words.rest()[1:])
+        return
     name = words.name().rpartition(".")[2]
     strings = [token.text for token in words.rest() if token.kind in ("string", "name")]
     if name == "sp_rename" and len(strings) >= 2:
@@ -1250,6 +1266,26 @@ def _exec(words: _Words, line: int) -> Iterator[Operation]:
             yield Operation("rename", "table", old, old, line, (("to", strings[1]),))
     elif name in ("sp_addrolemember", "sp_addsrvrolemember") and len(strings) >= 2:
         yield Operation("grant", "role", "", strings[1], line, (("what", strings[0]),))
+
+
+def _executed(tokens: Sequence[Token]) -> Iterator[Operation]:
+    """What a statement does that is given as a string from beginning to end: a part that is worked out may be any statement."""
+    parts: list[str] = []
+    tokens = [token for token in tokens if token.text != ";"]
+    for token in tokens[:-1] if tokens and tokens[-1].upper == "END" else tokens:
+        if token.text == "," and parts:
+            break
+        if token.kind == "string":
+            parts.append(token.text)
+        elif token.text not in ("+", "(", ")") and token.upper != "N":
+            parts.clear()
+            break
+    if not parts:
+        raise _Opaque("it runs a statement put together at run time")
+    inner = operations("".join(parts), nested=1)
+    if inner.unread:
+        raise _Opaque(inner.unread[0].why)
+    yield from inner.operations
 
 
 _STATEMENT = {
