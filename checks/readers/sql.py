@@ -1271,13 +1271,13 @@ def _exec(words: _Words, line: int) -> Iterator[Operation]:
 def _executed(tokens: Sequence[Token]) -> Iterator[Operation]:
     """What a statement does that is given as a string from beginning to end: a part that is worked out may be any statement."""
     parts: list[str] = []
+    arguments = False
     tokens = [token for token in tokens if token.text != ";"]
     for token in tokens[:-1] if tokens and tokens[-1].upper == "END" else tokens:
-        if token.text == "," and parts:
-            break
-        if token.kind == "string":
+        arguments = arguments or token.text == ","
+        if token.kind == "string" and not arguments:
             parts.append(token.text)
-        elif token.text not in ("+", "(", ")") and token.upper != "N":
+        elif token.upper in _HEADS or not (arguments or token.text in ("+", "(", ")") or token.upper == "N"):
             parts.clear()
             break
     if not parts:
