@@ -80,13 +80,15 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
     files = [file for file in files if place_of(file.path) is Place.DEPLOYED]
     more: Counter[str] = Counter()
     listed: set[_Listed] = set()
+    now: set[_Listed] = set()
     for file in files:
         with suppress(Unreadable):  # told, as an effect, by what reads the file whole
             more.subtract({key: len(found) for key, found in _old_keys(change, file).items()})
             listed.update(_lists(change.base_bytes(file) or b"", file.base_path))
         with suppress(Unreadable):
             more.update({key: len(found) for key, found in _keys(change.head_bytes(file) or b"", file.path).items()})
-    gone = {_Listed(row.role, row.who.partition("@")[0]) for row in listed}
+            now.update(_lists(change.head_bytes(file) or b"", file.path))
+    gone = {_Listed(row.role, row.who.partition("@")[0]) for row in listed - now}
     for file in files:
         if file.new is None or not file.new.is_file:
             continue
@@ -104,7 +106,7 @@ def detect(change: Change, files: Sequence[FileChange]) -> Iterator[Effect]:
             if _LOGINS.search(file.path):
                 yield not_analysed(file.path, unreadable.why, unreadable.line)
             continue
-        # The same person under another domain is no other person.
+        # The same person under another domain is no other person, where the old address goes.
         yield from _newly_listed(file, [(row, line) for row, line in fresh if _Listed(row.role, row.who.partition("@")[0]) not in gone])
 
 
