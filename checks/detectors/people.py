@@ -151,10 +151,11 @@ def _keys(data: bytes, path: str) -> dict[str, list[_Place]]:
     if not any(mark in data for mark in (b"ssh-", b"ecdsa-sha2-", b"@openssh.com")):
         return {}
     out: dict[str, list[_Place]] = {}
-    before = ""
+    before, logins = "", _LOGINS.search(path)
     for number, line in enumerate(text_of(data, path).split("\n"), 1):
         for match in _KEY.finditer(line):
-            if not line.lstrip().startswith(("#", "//")) and not _HOST.search(line[: match.start()][-200:]):
+            server = not logins and _HOST.search(line[: match.start()][-200:])
+            if not server and not line.lstrip().startswith(("#", "//")):
                 out.setdefault(" ".join(match[1].split()), []).append(_Place(match[2], number, before))
         before = line
     return out
